@@ -1,0 +1,200 @@
+"""Every setting, its default, its bounds, and the named operating points. Imports neither torch nor any codec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from sidestream.errors import ConfigError
+
+SECTIONS = ("down_blocks", "mid_block", "up_blocks")
+SIZE_MULTIPLE = 32
+BATCH_SIZES = (1, 2, 4, 8, 16)
+
+Fit = Literal["crop", "pad", "stretch", "square"]
+FlowName = Literal["dis", "farneback"]
+
+
+@dataclass(frozen=True, order=True)
+class Size:
+    """Width and height in pixels. Written `WxH`."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        width, _, height = text.lower().partition("x")
+        try:
+            return cls(int(width), int(height))
+        except ValueError:
+            raise ConfigError(f"size must look like 512x288, got {text!r}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds on what is accepted from outside; beyond one, the input is refused in one sentence."""
+
+    prompt_characters: int = 400
+    prompt_tokens: int = 128
+    prompts_at_once: int = 4
+    min_source_pixels: int = 16
+    """A picture smaller than this many pixels on a side is refused."""
+    max_source_pixels: int = 4096 * 4096
+    """Checked before a frame is decoded, and for every frame, because the size may change mid-stream."""
+    max_source_seconds: float | None = None
+    max_size: int = 2048
+    """Largest working width or height."""
+    max_steps: int = 8
+    open_timeout: float = 5.0
+    read_timeout: float = 10.0
+    max_streams_in_file: int = 64
+    max_cues: int = 10_000
+    max_cue_file_bytes: int = 1_000_000
+    min_free_bytes: int = 16_000_000
+    """Writing stops cleanly when the disk has less room than this."""
+    max_safetensors_header: int = 10_000_000
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """When text and conditioning are computed anew. Ages count frames of the stream."""
+
+    text_every: int = 1
+    """Encode the instruction anew at least every N frames."""
+    text_first_frame_only: bool = False
+    """When the text is due, encode only the first frame of the batch and share the result."""
+    cond_every: int = 1
+    """Rebuild the adapter's conditioning at least every N frames."""
+    motion_budget: float | None = None
+    """Refresh as soon as this much motion (in frame widths) has passed; the two intervals then only bound the age. None: fixed intervals."""
+    cut_threshold: float | None = 0.35
+    """Scene cut when this share of the picture cannot be explained by the frame before. None: cuts are not looked for."""
+
+    def __post_init__(self) -> None:
+        at_least(1, text_every=self.text_every, cond_every=self.cond_every)
+        if self.motion_budget is not None and not self.motion_budget > 0:
+            raise ConfigError(f"motion_budget must be above 0, got {self.motion_budget}")
+        if self.cut_threshold is not None and not 0 < self.cut_threshold <= 1:
+            raise ConfigError(f"cut_threshold must be in (0, 1], got {self.cut_threshold}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConfig:
+    """How a stream is restyled. The defaults are the operating point `default`."""
+
+    size: Size | None = None
+    """Working size WxH, multiples of 32. Default: the source's aspect at the model's pixel budget."""
+    fit: Fit = "crop"
+    """How a picture of another shape is brought to the working size."""
+    steps: int = 1
+    """Denoising steps K, 1 to 8."""
+    seed: int = 42
+    """Seed of the noise."""
+    strength: float = 1.0
+    """0 shows the input, 1 the restyled picture."""
+    stability: float = 1.0
+    """How strongly the temporal adapter holds on to the last output, 0 to 1."""
+    batch: int | None = None
+    """Frames per batch: 1, 2, 4, 8 or 16. Default: chosen by model and device."""
+    schedule: Schedule = field(default_factory=Schedule)
+    flow: FlowName = "dis"
+    """Optical flow: dis (chained, with occlusion) or farneback (the paper's, direct across the gap)."""
+    flow_threads: int = 2
+    """Threads that compute flow ahead of need."""
+    fixed_noise: bool = False
+    """The same noise for every frame."""
+    blend: float = 0.0
+    """Weight of the warped previous output in each frame, 0 (off) to 0.95."""
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            check_size(self.size)
+        within(1, LIMITS.max_steps, steps=self.steps)
+        within(0, 2**63 - 1, seed=self.seed)
+        within(0.0, 1.0, strength=self.strength, stability=self.stability)
+        within(0.0, 0.95, blend=self.blend)
+        within(1, 64, flow_threads=self.flow_threads)
+        if self.batch is not None and self.batch not in BATCH_SIZES:
+            raise ConfigError(f"batch must be one of {BATCH_SIZES}, got {self.batch}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """How a model is loaded; fixed while it runs."""
+
+    adapter: str = "default"
+    """Temporal adapter: none, default (the model's own, none where it has none) or a .safetensors file."""
+    hooks: tuple[str, ...] = ("down_blocks",)
+    """Sections of the U-Net that carry the adapter."""
+    vision_size: int = 256
+    """Side of the picture that the encoder looks at, a multiple of 32."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights. auto: bfloat16 on a GPU, float32 on a CPU."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    compile: bool = False
+    """Compile the model's functions."""
+    revision: str | None = None
+    """Revision of a hub repository."""
+    offline: bool = False
+    """Use only weights that are already on this machine."""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.hooks if name not in SECTIONS]
+        if unknown or not self.hooks:
+            raise ConfigError(f"hooks must be among {SECTIONS}, got {self.hooks!r}")
+        if self.vision_size % 32 or not 32 <= self.vision_size <= 1024:
+            raise ConfigError(
+                f"vision_size must be a multiple of 32 from 32 to 1024, got {self.vision_size}"
+            )
+
+
+OPERATING_POINTS: Mapping[str, StreamConfig] = {
+    "default": StreamConfig(),
+    # For comparison with the paper: what its public code runs at, the centre square included.
+    "paper": StreamConfig(
+        batch=8, fit="square", flow="farneback", schedule=Schedule(cond_every=64, cut_threshold=None)
+    ),
+    "low_latency": StreamConfig(batch=1),
+    "quality": StreamConfig(steps=4),
+}
+
+
+def operating_point(name: str, **changes: object) -> StreamConfig:
+    if name not in OPERATING_POINTS:
+        raise ConfigError(f"operating point must be one of {tuple(OPERATING_POINTS)}, got {name!r}")
+    return replace(OPERATING_POINTS[name], **changes)  # type: ignore[arg-type]
+
+
+def check_size(size: Size) -> Size:
+    """Refuses a size that the model cannot work at, naming the two nearest that it can."""
+    for name, value in (("width", size.width), ("height", size.height)):
+        if value % SIZE_MULTIPLE or not SIZE_MULTIPLE <= value <= LIMITS.max_size:
+            below = max(SIZE_MULTIPLE, min(value // SIZE_MULTIPLE * SIZE_MULTIPLE, LIMITS.max_size))
+            above = min(below + SIZE_MULTIPLE, LIMITS.max_size)
+            nearest = f"{below} or {above}" if below < value < above else f"{below if value >= below else above}"
+            raise ConfigError(
+                f"{name} must be a multiple of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {LIMITS.max_size}, "
+                f"got {value}: use {nearest}"
+            )
+    return size
+
+
+def at_least(low: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < low:
+            raise ConfigError(f"{name} must be {low} or more, got {value}")
+
+
+def within(low: float, high: float, **values: float) -> None:
+    for name, value in values.items():
+        if not low <= value <= high:
+            raise ConfigError(f"{name} must be from {low} to {high}, got {value}")

@@ -1,0 +1,1 @@
+"""nano: the small model that comes with the package."""
