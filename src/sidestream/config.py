@@ -16,6 +16,18 @@ Fit = Literal["crop", "pad", "stretch", "square"]
 FlowName = Literal["dis", "farneback"]
 
 
+def at_least(low: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < low:
+            raise ConfigError(f"{name} must be {low} or more, got {value}")
+
+
+def within(low: float, high: float, **values: float) -> None:
+    for name, value in values.items():
+        if not low <= value <= high:
+            raise ConfigError(f"{name} must be from {low} to {high}, got {value}")
+
+
 @dataclass(frozen=True, order=True)
 class Size:
     """Width and height in pixels. Written `WxH`."""
@@ -161,7 +173,10 @@ OPERATING_POINTS: Mapping[str, StreamConfig] = {
     "default": StreamConfig(),
     # For comparison with the paper: what its public code runs at, the centre square included.
     "paper": StreamConfig(
-        batch=8, fit="square", flow="farneback", schedule=Schedule(cond_every=64, cut_threshold=None)
+        batch=8,
+        fit="square",
+        flow="farneback",
+        schedule=Schedule(cond_every=64, cut_threshold=None),
     ),
     "low_latency": StreamConfig(batch=1),
     "quality": StreamConfig(steps=4),
@@ -180,21 +195,13 @@ def check_size(size: Size) -> Size:
         if value % SIZE_MULTIPLE or not SIZE_MULTIPLE <= value <= LIMITS.max_size:
             below = max(SIZE_MULTIPLE, min(value // SIZE_MULTIPLE * SIZE_MULTIPLE, LIMITS.max_size))
             above = min(below + SIZE_MULTIPLE, LIMITS.max_size)
-            nearest = f"{below} or {above}" if below < value < above else f"{below if value >= below else above}"
+            nearest = (
+                f"{below} or {above}"
+                if below < value < above
+                else f"{below if value >= below else above}"
+            )
             raise ConfigError(
                 f"{name} must be a multiple of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {LIMITS.max_size}, "
                 f"got {value}: use {nearest}"
             )
     return size
-
-
-def at_least(low: int, **values: int) -> None:
-    for name, value in values.items():
-        if value < low:
-            raise ConfigError(f"{name} must be {low} or more, got {value}")
-
-
-def within(low: float, high: float, **values: float) -> None:
-    for name, value in values.items():
-        if not low <= value <= high:
-            raise ConfigError(f"{name} must be from {low} to {high}, got {value}")

@@ -70,7 +70,9 @@ class Controls:
                 f"give 1 to {LIMITS.prompts_at_once} prompts at once, got {len(self.prompts)}"
             )
         if not all(weight >= 0 for _, weight in self.prompts) or not self.total_weight > 0:
-            raise PromptError(f"prompt weights must be 0 or more and not all 0, got {self.prompt!r}")
+            raise PromptError(
+                f"prompt weights must be 0 or more and not all 0, got {self.prompt!r}"
+            )
 
     @property
     def prompts(self) -> tuple[tuple[str, float], ...]:
@@ -107,9 +109,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt as token ids of the model's own template, with its weight."""
+    """A prompt as token ids of the model's own template."""
 
     ids: tuple[int, ...]
+    """Padded on the right to a bucket."""
+    length: int
+    """How many of them count."""
     weight: float = 1.0
 
 
@@ -165,13 +170,25 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class TextState:
-    """What the encoder says of a picture and an instruction, ready for cross-attention. Rows are jobs."""
+    """What the encoder says of pictures and instructions, ready for cross-attention. Row = job, n prompts each."""
 
-    keys: tuple[torch.Tensor, ...]
-    """Per cross-attention layer, B x kv heads x L x head width."""
-    values: tuple[torch.Tensor, ...]
-    bias_BL: torch.Tensor
-    """Added to attention scores: 0 for a token that counts, log of its prompt's weight, -10000 for padding."""
+    kv: torch.Tensor
+    """Keys and values: B x attention layers x 2 x kv heads x (n * L) x head width."""
+    counts_BnL: torch.Tensor
+    """1 where a token counts, 0 where it pads."""
+    weights_Bn: torch.Tensor
+
+    def rows(self, index: torch.Tensor) -> TextState:
+        return TextState(
+            self.kv.index_select(0, index),
+            self.counts_BnL.index_select(0, index),
+            self.weights_Bn.index_select(0, index),
+        )
+
+    def row(self, place: int) -> TextState:
+        """A view of one row."""
+        one = slice(place, place + 1)
+        return TextState(self.kv[one], self.counts_BnL[one], self.weights_Bn[one])
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +214,7 @@ class Styled:
     """The input at the working size."""
     plan: Plan
     controls: Controls
+    stream: Stream | None = None
     good: bool = True
     """False: the model gave no finite picture and the last good one is shown."""
 

@@ -1,14 +1,30 @@
-"""The parts of an edit model, as the libraries that own their classes give them. No forward passes here."""
+"""The parts of an edit model as the libraries that own their classes load them: safetensors only, one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sidestream.config import LIMITS
+from sidestream.errors import ModelError
+
 if TYPE_CHECKING:
+    import torch
     from diffusers import AutoencoderTiny, DreamLiteUNetModel
     from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
+
+LAYOUT = "unet, vae, text_encoder, tokenizer (or processor) and scheduler"
+CLASSES = {
+    "unet": ("_class_name", "DreamLiteUNetModel"),
+    "vae": ("_class_name", "AutoencoderTiny"),
+    "text_encoder": ("model_type", "qwen3_vl"),
+}
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,3 +36,167 @@ class Components:
     """None for a model that has no vocabulary of its own (twin)."""
     scheduler: Mapping[str, Any]
     """The flow-match scheduler's configuration."""
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Components:
+        for module in (self.unet, self.vae, self.text_encoder):
+            module.to(device=device, dtype=dtype).eval().requires_grad_(False)
+        return self
+
+
+def load(folder: Path, dtype: torch.dtype, device: torch.device) -> Components:
+    """All components of a folder in diffusers layout."""
+    from diffusers import AutoencoderTiny, DreamLiteUNetModel
+    from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
+
+    for part in CLASSES:
+        _check_part(folder, part)
+    scheduler = _read_json(folder / "scheduler" / "scheduler_config.json", folder)
+    words = next(
+        (folder / name for name in ("tokenizer", "processor") if (folder / name).is_dir()), None
+    )
+    if words is None:
+        raise ModelError(f"{folder} has no tokenizer: a model folder holds {LAYOUT}")
+    with _one_sentence(words):
+        tokenizer = AutoTokenizer.from_pretrained(words, local_files_only=True)
+    parts = Components(
+        _module(DreamLiteUNetModel.from_pretrained, folder / "unet", torch_dtype=dtype),
+        _module(AutoencoderTiny.from_pretrained, folder / "vae", torch_dtype=dtype),
+        _module(
+            Qwen3VLForConditionalGeneration.from_pretrained, folder / "text_encoder", dtype=dtype
+        ),
+        tokenizer,
+        scheduler,
+    )
+    return parts.to(device, dtype)
+
+
+def download(repository: str, revision: str | None, *, offline: bool) -> Path:
+    """The repository's folder on this machine, fetched with progress and resumed where it was broken off."""
+    from huggingface_hub import snapshot_download
+
+    with _hub_sentences(repository, revision, offline):
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"],
+                local_files_only=offline,
+            )
+        )
+
+
+def download_file(repository: str, file: str, sha256: str, *, offline: bool) -> Path:
+    """One file of a repository, refused when it is not the very file that was asked for."""
+    from huggingface_hub import hf_hub_download
+
+    with _hub_sentences(repository, None, offline):
+        path = Path(hf_hub_download(repository, file, local_files_only=offline))
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"{path} has SHA-256 {found[:12]}..., expected {sha256[:12]}...: remove it and download it again"
+        )
+    return path
+
+
+@contextmanager
+def _hub_sentences(repository: str, revision: str | None, offline: bool) -> Iterator[None]:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except GatedRepoError:
+        raise ModelError(
+            f"{repository} is gated: accept its terms on its page and log in with `hf auth login`"
+        ) from None
+    except RepositoryNotFoundError:
+        raise ModelError(
+            f"there is no public repository {repository} on the hub: check the name, or log in if it is private"
+        ) from None
+    except RevisionNotFoundError:
+        raise ModelError(f"{repository} has no revision {revision!r}: check the name") from None
+    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
+        why = "downloads are off" if offline else "the hub could not be reached"
+        raise ModelError(
+            f"{repository} is not on this machine and {why}: connect once without --offline, "
+            "or give a folder in diffusers layout"
+        ) from error
+
+
+def _check_part(folder: Path, part: str) -> None:
+    place = folder / part
+    if not place.is_dir():
+        raise ModelError(f"{folder} has no {part}: a model folder holds {LAYOUT}")
+    key, expected = CLASSES[part]
+    found = _read_json(place / "config.json", folder).get(key)
+    if found != expected:
+        raise ModelError(
+            f"{place} holds a {found}, expected a {expected}: is this a DreamLite model?"
+        )
+    weights = sorted(place.glob("*.safetensors"))
+    if not weights:
+        pickled = [path.name for pattern in PICKLES for path in sorted(place.glob(pattern))]
+        if pickled:
+            raise ModelError(
+                f"{place} holds {pickled[0]}, a pickle that can run code: convert it to safetensors"
+            )
+        raise ModelError(f"{place} has no weights: expected a .safetensors file")
+    for path in weights:
+        check_header(path)
+
+
+def check_header(path: Path) -> None:
+    """Refuses a file whose header cannot be that of sane safetensors, before any library reads it."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(LIMITS.max_safetensors_header, path.stat().st_size - 8):
+        raise ModelError(f"{path} is not a whole safetensors file: download it again")
+
+
+def _read_json(path: Path, folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"{folder} has no {path.parent.name}/{path.name}: a model folder holds {LAYOUT}"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as JSON: download it again") from error
+
+
+def _module(from_pretrained: Callable[..., Any], place: Path, **settings: Any) -> Any:
+    """A module with every weight found: what the file lacks would silently stay random."""
+    with _one_sentence(place):
+        module, info = from_pretrained(
+            place, use_safetensors=True, local_files_only=True, output_loading_info=True, **settings
+        )
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{place} lacks {len(missing)} weights, first {missing[0]}: download it again"
+        )
+    return module
+
+
+@contextmanager
+def _one_sentence(place: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{place} cannot be loaded ({_first_line(error)}): download it again"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

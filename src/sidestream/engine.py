@@ -1,0 +1,79 @@
+"""The loop: batches in, restyled frames out, everything that can run ahead running ahead."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from sidestream import flow
+from sidestream.config import StreamConfig
+from sidestream.prefetch import ahead, prefetch
+from sidestream.prepare import Preparer
+from sidestream.render import Rendered, Renderer
+from sidestream.seams import EditModel, TemporalAdapter
+from sidestream.timing import Spans
+from sidestream.types import Batch, Styled
+
+
+@dataclass
+class Tally:
+    """What happened, counted by the lane that forms batches."""
+
+    frames: int = 0
+    batches: int = 0
+    refreshes: Counter[str] = field(default_factory=Counter[str])
+    """How often each reason made a plan compute something anew."""
+
+
+class Engine:
+    """Owns the lanes and the model. Streams own what is remembered between frames."""
+
+    def __init__(
+        self,
+        model: EditModel,
+        adapter: TemporalAdapter | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        flow_threads: int = StreamConfig().flow_threads,
+    ) -> None:
+        self.adapter = adapter
+        self.device = device
+        self.spans = Spans(device)
+        self.prepare = Preparer(model, device, dtype, self.spans)
+        self.render = Renderer(model, adapter, device, self.spans)
+        self.tally = Tally()
+        self._pool = ThreadPoolExecutor(flow_threads, "sidestream-flow")
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[Styled]:
+        """Every frame of every batch, in order."""
+        jobs = ahead(map(self._observe, batches))
+        in_flight: deque[Rendered] = deque()
+        # On a GPU the next batch is launched before the pixels of this one are waited for.
+        depth = 1 if self.device.type == "cuda" else 0
+        for prepared in prefetch(map(self.prepare, jobs), self.device):
+            with torch.inference_mode():
+                in_flight.append(self.render(prepared))
+            if len(in_flight) > depth:
+                yield from self.render.deliver(in_flight.popleft())
+        while in_flight:  # pragma: no cover - cuda
+            yield from self.render.deliver(in_flight.popleft())
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _observe(self, batch: Batch) -> Batch:
+        """Adds the flows that the batch's plans ask for."""
+        self.tally.frames += len(batch.jobs)
+        self.tally.batches += 1
+        plans = {job.stream: job.plan for job in batch.jobs}
+        self.tally.refreshes.update(why for plan in plans.values() for why in plan.reasons)
+        config = batch.jobs[0].stream.config
+        if self.adapter is None and not config.blend:
+            return replace(batch, flows=flow.none(batch))
+        with self.spans("flow", host=True):
+            flows = flow.flows_of(batch, config.flow, blend=config.blend > 0, pool=self._pool)
+        return replace(batch, flows=flows)

@@ -1,0 +1,108 @@
+"""Models by name: where their weights come from, what they may be used for, and at what size they are at home."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from sidestream.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Licence:
+    name: str
+    free: bool
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A repository on the hub."""
+
+    repository: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file of a repository on the hub, known by its hash."""
+
+    repository: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    about: str
+    licence: Licence
+    pixels: int
+    """Pixels a frame at the model's own size."""
+    weights: Remote | None = None
+    """None: built in memory."""
+    adapter: RemoteFile | None = None
+
+
+APACHE = Licence("Apache-2.0", free=True)
+DREAMLITE = Licence(
+    "CC BY-NC 4.0",
+    free=False,
+    notice="non-commercial research only, under DreamLite's content policy",
+)
+
+MODELS: Mapping[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            "nano",
+            "small model that comes with the package; provisional random weights: lively noise for now",
+            APACHE,
+            pixels=256 * 256,
+        ),
+        Entry(
+            "dreamlite-mobile",
+            "DreamLite-mobile with Qwen3-VL-2B, 0.39 B + 2.1 B parameters",
+            DREAMLITE,
+            pixels=512 * 512,
+            weights=Remote("carlofkl/DreamLite-mobile", "diffusers"),
+            adapter=RemoteFile(
+                "otnl/dreamlite-stream-temporal-lllite-v3",
+                "temporal_lllite_step001440.safetensors",
+                "88082c6bf56770469ad4ecbbca467b315ffcf4b5287fd17733751e2952fee7fc",
+            ),
+        ),
+        Entry(
+            "twin",
+            "DreamLite-mobile at its exact size with random weights, for benchmarks",
+            APACHE,
+            pixels=512 * 512,
+        ),
+    )
+}
+
+UNKNOWN = Licence("unknown", free=False, notice="see the licence that came with the weights")
+
+
+def find(name: str, revision: str | None = None) -> Entry:
+    """A model by name, folder or hub id `owner/name`."""
+    if name in MODELS:
+        return MODELS[name]
+    if Path(name).is_dir():
+        return Entry(name, "a folder", UNKNOWN, pixels=512 * 512)
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return Entry(name, "a hub repository", UNKNOWN, 512 * 512, Remote(name, revision))
+    raise ModelError(
+        f"there is no model {name!r}: give one of {', '.join(MODELS)}, a folder in diffusers layout, "
+        "or a hub id like owner/name"
+    )
+
+
+@cache
+def announce(name: str, licence: Licence) -> None:
+    """Says once a process what non-free weights may be used for."""
+    if not licence.free:
+        sys.stderr.write(f"The weights of {name} are licensed {licence.name}: {licence.notice}.\n")

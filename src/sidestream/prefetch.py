@@ -1,0 +1,75 @@
+"""Run an iterator one step ahead. The only file with threads of the loop, CUDA streams and events.
+
+On a CPU a lane is a one-thread executor asked for `next()` one ahead: order, errors and shutdown come with
+it. On CUDA one thread launches everything: the next item is issued on a side stream before the caller works
+on this one, and one event joins the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """`items` in order, each computed in another thread while the consumer works on the one before.
+
+    An error of `items` arrives at the consumer in its place. Leaving early closes `items` in its own thread.
+    """
+    iterator = iter(items)
+
+    def step() -> tuple[T] | None:
+        with torch.inference_mode():
+            return next(((item,) for item in iterator), None)
+
+    with ThreadPoolExecutor(1, "sidestream-lane") as lane:
+        coming = lane.submit(step)
+        try:
+            while (item := coming.result()) is not None:
+                coming = lane.submit(step)
+                yield item[0]
+        finally:
+            lane.submit(_close, iterator).result()
+
+
+def prefetch(items: Iterable[T], device: torch.device) -> Iterator[T]:
+    """The side lane: `items` one ahead of the main lane, on the device's side stream where it has one."""
+    if device.type == "cuda":  # pragma: no cover - cuda
+        return _on_side_stream(items, device)
+    return ahead(items)
+
+
+def _on_side_stream(
+    items: Iterable[T], device: torch.device
+) -> Iterator[T]:  # pragma: no cover - cuda
+    side = torch.cuda.Stream(device)
+    iterator = iter(items)
+
+    def step() -> tuple[tuple[T] | None, torch.cuda.Event]:
+        # What the main stream has launched so far may still read tensors of items already dropped:
+        # their memory must not be written by this step before that work is done.
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.inference_mode(), torch.cuda.stream(side):
+            item = next(((item,) for item in iterator), None)
+            return item, side.record_event()
+
+    try:
+        item, ready = step()
+        while item is not None:
+            torch.cuda.current_stream(device).wait_event(ready)
+            coming = step()
+            yield item[0]
+            item, ready = coming
+    finally:
+        _close(iterator)
+
+
+def _close(iterator: object) -> None:
+    close: Callable[[], None] | None = getattr(iterator, "close", None)
+    if close is not None:
+        close()
