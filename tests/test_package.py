@@ -24,7 +24,10 @@ def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
 
 def imported_by(*arguments: str) -> set[str]:
     log = run(sys.executable, "-X", "importtime", *arguments).stderr
-    return {name.partition(".")[0] for name in re.findall(r"^import time:.*\| +(\S+)$", log, re.M)}
+    return {
+        name.partition(".")[0]
+        for name in re.findall(r"^import time:.*\| +(\S+)$", log, re.MULTILINE)
+    }
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def test_media_is_opened_for_reading_in_one_place() -> None:
 
 
 def test_newest_change_heading_is_the_version() -> None:
-    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[:2] == ["Unreleased", sidestream.__version__]
 
 
@@ -107,15 +107,17 @@ def test_decisions_are_numbered_without_gaps() -> None:
 def test_decision_is_dated_and_has_its_four_parts(path: Path) -> None:
     text = path.read_text()
     assert text.startswith(f"# {path.name[:4]}: ")
-    assert re.search(r"^Status: (accepted|superseded by \d{4}), \d{4}-\d\d-\d\d$", text, re.M)
-    headings = re.findall(r"^## (.+)$", text, re.M)
+    assert re.search(
+        r"^Status: (accepted|superseded by \d{4}), \d{4}-\d\d-\d\d$", text, re.MULTILINE
+    )
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert headings == ["Context", "Decision", "Consequences", "Revisit when"]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
 def test_code_that_documents_name_exists(path: Path) -> None:
     missing: list[str] = []
-    for name, symbol in re.findall(r"`([\w./-]+\.py)(?:: ([\w.]+))?`", path.read_text()):
+    for name, symbol in re.findall(r"`([\w./-]+\.py)(?::\s([\w.]+)(?:\(\))?)?`", path.read_text()):
         file = next((root / name for root in (ROOT, PACKAGE) if (root / name).is_file()), None)
         if file is None or (symbol and not defines(ast.parse(file.read_text()), symbol)):
             missing.append(f"{name}: {symbol}")

@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from sidestream.adapter import checkpoint
-from sidestream.adapter.lllite import randomise
-from sidestream.adapter.temporal import TemporalLLLite, attach
+from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError

@@ -16,7 +16,7 @@ from sidestream.prepare import Preparer
 from sidestream.render import Rendered, Renderer
 from sidestream.seams import EditModel, TemporalAdapter
 from sidestream.timing import Spans
-from sidestream.types import Batch, Styled
+from sidestream.types import Batch, Flows, Styled
 
 
 @dataclass
@@ -73,7 +73,8 @@ class Engine:
         self.tally.refreshes.update(why for plan in plans.values() for why in plan.reasons)
         config = batch.jobs[0].stream.config
         if self.adapter is None and not config.blend:
-            return replace(batch, flows=flow.none(batch))
+            nothing = (None,) * len(batch.jobs)
+            return replace(batch, flows=Flows(nothing, nothing))
         with self.spans("flow", host=True):
             flows = flow.flows_of(batch, config.flow, blend=config.blend > 0, pool=self._pool)
         return replace(batch, flows=flows)

@@ -7,8 +7,10 @@ on this one, and one event joins the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -35,6 +37,37 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
                 yield item[0]
         finally:
             lane.submit(_close, iterator).result()
+
+
+@contextmanager
+def behind(consume: Callable[[T], object], depth: int) -> Generator[Callable[[T], None]]:
+    """A function that has `consume` called in another thread, in order, at most `depth` items behind.
+
+    An error of `consume` arrives at the next call or when the block ends; what was still waiting is dropped,
+    as it is when the block is left by an error.
+    """
+    waiting: deque[Future[None]] = deque()
+    broken = False
+
+    def step(item: T) -> None:
+        nonlocal broken
+        if not broken:
+            broken = True
+            consume(item)
+            broken = False
+
+    def put(item: T) -> None:
+        while waiting and (len(waiting) >= depth or waiting[0].done()):
+            waiting.popleft().result()
+        waiting.append(lane.submit(step, item))
+
+    lane = ThreadPoolExecutor(1, "sidestream-lane")
+    try:
+        yield put
+        while waiting:
+            waiting.popleft().result()
+    finally:
+        lane.shutdown(cancel_futures=True)
 
 
 def prefetch(items: Iterable[T], device: torch.device) -> Iterator[T]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sidestream import flow
-from sidestream.config import BATCH_SIZES
+from sidestream.config import BATCH_SIZES, Size
 from sidestream.media import pixels
 from sidestream.prepare import padded
 from sidestream.seams import EditModel, TemporalAdapter
@@ -129,13 +131,23 @@ class Renderer:
         """The last output where the flow says it went; where nothing was there before, the input."""
         flows, jobs = prepared.batch.flows, prepared.batch.jobs
         outputs = torch.stack([_output(jobs[place]) for place in places])
-        backward, occluded = flow.stacked(
+        backward, occluded = self._stacked(
             [flows.anchor[place] for place in places],
             [flows.occluded[place] for place in places],
-            self.device,
+            prepared.batch.key.size,
         )
         warped = flow.warp(outputs, backward)
         return torch.where(occluded, inputs_BCHW[self._index(places)], warped)
+
+    def _stacked(
+        self,
+        flows: Sequence[NDArray[np.float32] | None],
+        occluded: Sequence[NDArray[np.bool_] | None],
+        size: Size,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        found = flow.stacked(flows, occluded, len(flows), size)
+        backward, hidden = (part.to(self.device, non_blocking=True) for part in found)
+        return backward, hidden
 
     def _blend(self, prepared: Prepared, made_BCHW: torch.Tensor) -> torch.Tensor:
         """Each frame mixed with the warped one before it, frame by frame; nothing where the flow has no trust."""
@@ -148,8 +160,8 @@ class Renderer:
             carried = job.stream.main.shown_CHW if _carries(job) else None
             before = newest.get(job.stream, carried)
             if job.stream.config.blend and before is not None and flows.step[place] is not None:
-                backward, occluded = flow.stacked(
-                    [flows.step[place]], [flows.step_occluded[place]], self.device
+                backward, occluded = self._stacked(
+                    [flows.step[place]], [flows.step_occluded[place]], prepared.batch.key.size
                 )
                 warped = flow.warp(before[None], backward)
                 mixed = torch.lerp(shown[place][None], warped, job.stream.config.blend)

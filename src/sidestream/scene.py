@@ -14,52 +14,112 @@ from sidestream.types import Change, Pixels
 SIDE = 32
 """Cells along each side of a thumbnail, whatever the picture's shape."""
 
-Thumbnail = NDArray[np.float32]
+Cells = NDArray[np.float32]
+Shift = tuple[int, int]
 
-_SAMPLES = 4
+SAMPLES = 4
 """Pixels looked at along each side of a cell."""
-_BLOCK = 4
-"""Cells along each side of the blocks that are searched for."""
-_REACH = 3
-"""Cells that a block may have moved beside the picture's own shift."""
-_NOISE = 128.0
-"""Variance in a block, in squared grey levels, that is worth nothing: grain, water, grass in the wind."""
-_FAR = np.float32(1e4)
-"""Grey level outside the picture: matches nothing."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+BLOCK = 4
+"""Cells along each side of the blocks that are looked for in the frame before."""
+REACH = 3
+"""How many cells a block may have moved on its own."""
+WANDER = 0.05
+"""What each of those cells adds to the share: at a cut, blocks find something alike, but in no common direction."""
+OUTSIDE = 1e4
+"""Grey level around the picture: nothing matches it."""
 
 
-def _averages(count: int, each: int) -> NDArray[np.float32]:
-    return np.kron(np.eye(count), np.full((1, each), 1 / each)).astype(np.float32)
+def _averaging(groups: int, each: int) -> Cells:
+    return np.kron(np.eye(groups), np.full((1, each), 1 / each)).astype(np.float32)
 
 
-_CELLS = _averages(SIDE, _SAMPLES)
-_BLOCKS = _averages(SIDE // _BLOCK, _BLOCK)
+TO_CELLS = _averaging(SIDE, SAMPLES)
+TO_BLOCKS = _averaging(SIDE // BLOCK, BLOCK)
+DISTANCE = (WANDER * np.hypot(*np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])).astype(np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def thumbnail(pixels: Pixels) -> Thumbnail:
-    """The picture in 32 x 32 grey cells, averaged over a sample of its pixels."""
-    count = SIDE * _SAMPLES
-    rows, columns = ((np.arange(count) * 2 + 1) * side // (2 * count) for side in pixels.shape[:2])
+def thumbnail(pixels: Pixels) -> Cells:
+    """The picture as 32 x 32 grey cells, averages over a sample of its pixels."""
+    count = SIDE * SAMPLES
+    rows, columns = ((2 * np.arange(count) + 1) * side // (2 * count) for side in pixels.shape[:2])
     sample = pixels.take(rows, 0).take(columns, 1).astype(np.float32)
-    return _CELLS @ (sample @ _LUMA) @ _CELLS.T
+    return TO_CELLS @ (sample @ LUMA) @ TO_CELLS.T
 
 
-def compare(before: Thumbnail, after: Thumbnail) -> Change:
-    """Measures what happened between two thumbnails.
+def compare(before: Cells, after: Cells) -> Change:
+    """What happened between two thumbnails.
 
-    Motion is in frame widths (heights for what moves vertically), the largest of three: the shift of the whole
-    picture, the change that is left after it expressed as a shift (mean change over mean slope, so that things
-    moving before a still camera count by their area), and the change of brightness (1 is black to white).
+    motion is the largest of three: how far the whole picture shifted; how far the rest would have to shift to change
+    as much as it did (mean change over mean slope, so that things that move before a still camera count by their
+    area); and the change of mean brightness (1 is black to white). Shifts are in frame widths, vertical ones in heights.
 
-    Unexplained is the mean over blocks of the variance that the best match near the block's old place leaves over,
-    after the brightness and contrast of the picture are made equal. Blocks that the shift brought in are not counted.
+    unexplained is the mean, over blocks, of the part of a block's variance that its best match in the frame before
+    leaves over, once brightness and contrast are made equal. Matches are looked for around a block's own place and
+    around where the shift puts it, nearer ones first; blocks that the shift brought into view are not counted.
     """
-    shift = _shift(before, after)
+    candidates = {(0, 0), _strongest_shift(before, after)}
+    shift = min(candidates, key=lambda shift: _mismatch(before, after, shift))
     old, new = _overlap(before, after, shift)
     luma = abs(float(new.mean() - old.mean())) / 255
-    old, new = _same_light(old, new, old), new - new.mean()
-    distance = float(np.hypot(*(np.array(shift) + _remainder(old, new)))) / SIDE
-    slope = np.abs(np.diff(new, axis=0)).mean() + np.abs(np.diff(new, axis=1)).mean() + 1
-    local = float(np.abs(new - old).mean() / slope) / SIDE
-    return Change(max(distance, local, luma), _unexplained(before, after, shift))
+    before, after = _relit(before, after, shift)
+    motion = _motion(*_overlap(before, after, shift), shift) / SIDE
+    return Change(max(motion, luma), _unexplained(before, after, shift))
+
+
+def _strongest_shift(before: Cells, after: Cells) -> Shift:
+    """Phase correlation: the peak of the whitened cross-spectrum, in whole cells."""
+    spectrum = np.fft.rfft2(after - after.mean()) * np.fft.rfft2(before - before.mean()).conj()
+    peaks = np.fft.irfft2(spectrum / (np.abs(spectrum) + 1e-6), s=before.shape)
+    row, column = divmod(int(peaks.argmax()), SIDE)
+    half = SIDE // 2
+    return (row + half) % SIDE - half, (column + half) % SIDE - half
+
+
+def _overlap(before: Cells, after: Cells, shift: Shift) -> tuple[Cells, Cells]:
+    """The parts of both pictures that show the same if `after` is `before` moved by `shift`."""
+    old = tuple(slice(max(0, -s), SIDE - max(0, s)) for s in shift)
+    new = tuple(slice(max(0, s), SIDE - max(0, -s)) for s in shift)
+    return before[old], after[new]
+
+
+def _relit(before: Cells, after: Cells, shift: Shift) -> tuple[Cells, Cells]:
+    """Both around zero, with the old picture at the contrast of the new one."""
+    old, new = _overlap(before, after, shift)
+    gain = np.clip(new.std() / max(float(old.std()), 1.0), 0.5, 2.0)
+    return (before - old.mean()) * gain, after - new.mean()
+
+
+def _mismatch(before: Cells, after: Cells, shift: Shift) -> float:
+    old, new = _overlap(*_relit(before, after, shift), shift)
+    return float(np.abs(new - old).mean())
+
+
+def _motion(old: Cells, new: Cells, shift: Shift) -> float:
+    """In cells: the shift, made finer than a cell by least squares on slopes, or the change beside it."""
+    slopes = np.stack([slope.ravel() for slope in np.gradient(new)])
+    change = (new - old).ravel()
+    finer = np.linalg.solve(slopes @ slopes.T + np.eye(2), -slopes @ change).clip(-1, 1)
+    beside = np.abs(change + finer @ slopes).mean() / (np.abs(slopes).mean() + 1)
+    return max(float(np.hypot(*(finer + shift))), float(beside))
+
+
+def _unexplained(before: Cells, after: Cells, shift: Shift) -> float:
+    windows = sliding_window_view(np.pad(before, SIDE, constant_values=OUTSIDE), (SIDE, SIDE))
+    variance = TO_BLOCKS @ np.square(after) @ TO_BLOCKS.T
+    # Grain, water and leaves never match: a tenth of the picture's variance, and 6 grey levels, count for nothing.
+    scale = variance + 0.1 * variance.mean() + 32
+
+    def shares(y: int, x: int) -> Cells:
+        near = tuple(slice(SIDE - centre - REACH, SIDE - centre + REACH + 1) for centre in (y, x))
+        return (
+            TO_BLOCKS @ np.square(windows[near] - after) @ TO_BLOCKS.T / scale
+            + DISTANCE[..., None, None]
+        )
+
+    moved = shares(*shift)
+    best = moved.min((0, 1))
+    if shift != (0, 0):
+        best = np.minimum(best, shares(0, 0).min((0, 1)))
+    in_view = moved[REACH, REACH] < 100
+    return float(np.minimum(best, 1)[in_view].mean())

@@ -173,10 +173,11 @@ class TextState:
     """What the encoder says of pictures and instructions, ready for cross-attention. Row = job, n prompts each."""
 
     kv: torch.Tensor
-    """Keys and values: B x attention layers x 2 x kv heads x (n * L) x head width."""
+    """Keys and values: B x attention layers x 2 x kv heads x (picture tokens + n * L) x head width."""
     counts_BnL: torch.Tensor
-    """1 where a token counts, 0 where it pads."""
+    """1 where a prompt's token counts, 0 where it pads."""
     weights_Bn: torch.Tensor
+    """The prompts' weights, 1 in sum."""
 
     def rows(self, index: torch.Tensor) -> TextState:
         return TextState(

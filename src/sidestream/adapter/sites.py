@@ -12,7 +12,7 @@ from torch import nn
 from sidestream.config import SECTIONS
 
 if TYPE_CHECKING:
-    from diffusers import DreamLiteUNetModel
+    from diffusers.models.unets.unet_dreamlite import DreamLiteUNetModel
 
 # attn2.to_k and to_v read text, which is no grid of tokens.
 HOOK = re.compile(

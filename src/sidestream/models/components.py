@@ -38,8 +38,12 @@ class Components:
     """The flow-match scheduler's configuration."""
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Components:
+        from torch import nn
+
         for module in (self.unet, self.vae, self.text_encoder):
-            module.to(device=device, dtype=dtype).eval().requires_grad_(False)
+            # Not the libraries' own `to`: theirs warn of modules to keep in float32, of which these have none.
+            nn.Module.to(module, device=device, dtype=dtype)
+            module.eval().requires_grad_(False)
         return self
 
 

@@ -194,9 +194,13 @@ class Denoiser:
 
 
 def attention_bias(text: TextState) -> torch.Tensor:
-    """Log of each token's weight, so that prompts cross-fade inside attention; padding is shut out."""
+    """Log of each text token's weight, so that prompts cross-fade inside attention; padding is shut out.
+
+    The picture's tokens come first, once for all prompts: weights of 1 in sum would give each its own score back.
+    """
     weight = (text.counts_BnL * text.weights_Bn[:, :, None]).flatten(1)
-    return weight.log().clamp_min(PADDING_BIAS).to(text.kv.dtype)[:, None, None, :]
+    bias = F.pad(weight.log().clamp_min(PADDING_BIAS), (text.kv.shape[4] - weight.shape[1], 0))
+    return bias.to(text.kv.dtype)[:, None, None, :]
 
 
 def _attend(

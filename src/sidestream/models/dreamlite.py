@@ -40,7 +40,7 @@ class DreamLite:
         make = partial(compiled, backend=compile_backend)
         self._see, self._read = make(self._encoder.see), make(self._encoder.read)
         self._encode = make(self._encoder.encode)
-        self._read_text = make(self.denoiser.read)
+        self._read_states = make(self.denoiser.read)
         self._advance = make(self.denoiser.advance)
         self._encode_image = make(self._to_latents)
         self._decode = make(self._to_pictures)
@@ -48,10 +48,10 @@ class DreamLite:
     def read(self, controls: Controls) -> tuple[Prompt, ...]:
         """The prompts as ids, all padded to one bucket; what cannot be read is refused here."""
         found = [(self.template.ids(text), weight) for text, weight in controls.prompts]
-        bucket = self.template.bucket(max(len(ids) for ids, _ in found))
+        length = self.template.bucket(max(len(ids) for ids, _ in found))
         total = controls.total_weight
         return tuple(
-            Prompt(ids + (self.template.pad,) * (bucket - len(ids)), len(ids), weight / total)
+            Prompt(ids + (self.template.pad,) * (length - len(ids)), len(ids), weight / total)
             for ids, weight in found
         )
 
@@ -63,19 +63,19 @@ class DreamLite:
             for n in range(len(prompts[0]))
         ]
         if len(ids_nBL) == 1:
-            states = [self._encode(pictures_BCHW, ids_nBL[0])]
+            states = self._encode(pictures_BCHW, ids_nBL[0])
         else:
             seen = self._see(pictures_BCHW)
-            states = [self._read(seen, ids_BL) for ids_BL in ids_nBL]
-        kv = torch.cat([self._read_text(state) for state in states], dim=4)
+            texts = [self._read(seen, ids_BL) for ids_BL in ids_nBL]
+            states = torch.cat([seen.states_BLD, *texts], dim=1)
+        lengths_Bn = torch.tensor([[prompt.length for prompt in row] for row in prompts])
+        counts_BnL = torch.arange(len(prompts[0][0].ids)) < lengths_Bn[:, :, None]
+        weights_Bn = [[prompt.weight for prompt in row] for row in prompts]
         return TextState(
-            kv, self._counts(prompts, states[0].shape[1]), weights_of(prompts, self.device)
+            self._read_states(states),
+            counts_BnL.to(self.device, torch.float32, non_blocking=True),
+            self._tensor(weights_Bn, torch.float32),
         )
-
-    def _counts(self, prompts: Sequence[Sequence[Prompt]], length: int) -> torch.Tensor:
-        """Picture tokens come first and always count, padding lies on the right."""
-        ends = [[length - len(p.ids) + p.length for p in row] for row in prompts]
-        return (torch.arange(length) < torch.tensor(ends)[:, :, None]).float().to(self.device)
 
     def encode_image(self, pictures_BCHW: torch.Tensor) -> torch.Tensor:
         return self._encode_image(pictures_BCHW)
@@ -108,7 +108,3 @@ class DreamLite:
 
     def _tensor(self, rows: Any, dtype: torch.dtype) -> torch.Tensor:
         return torch.tensor(rows, dtype=dtype).to(self.device, non_blocking=True)
-
-
-def weights_of(prompts: Sequence[Sequence[Prompt]], device: torch.device) -> torch.Tensor:
-    return torch.tensor([[prompt.weight for prompt in row] for row in prompts]).to(device)

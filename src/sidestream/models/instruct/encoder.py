@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from sidestream.models.instruct.language import KeyValue, LanguageModel
 from sidestream.models.instruct.patches import patches
+from sidestream.models.instruct.template import Template
 from sidestream.models.instruct.vision import VisionTower
 
 if TYPE_CHECKING:
@@ -28,27 +29,25 @@ class Seen(NamedTuple):
 class LeanEncoder(nn.Module):
     """The states of everything from <|vision_start|> on, before the model's final norm.
 
-    Token ids are B x L, any number up to `longest`, padded on the right with anything: causality keeps the padding
-    from the tokens before it. Rebuild after moving the weights to another dtype.
+    Token ids are B x L, L up to the template's longest bucket, padded on the right with anything: causality keeps
+    the padding from the tokens before it. Build it when the weights have their final dtype.
     """
 
     ends_2D: torch.Tensor
 
     def __init__(
-        self,
-        model: Qwen3VLForConditionalGeneration,
-        prefix_ids: Sequence[int],
-        *,
-        vision_size: int,
-        longest: int,
+        self, model: Qwen3VLForConditionalGeneration, template: Template, vision_size: int
     ) -> None:
-        """`longest`: tokens of the longest text after the picture."""
         super().__init__()
         visual, language = model.model.visual, model.model.language_model
-        self.vision_size = vision_size
-        self.vision = VisionTower(visual, vision_size // visual.patch_size)
-        side = vision_size // (visual.patch_size * visual.spatial_merge_size)
-        self.language = LanguageModel(language, prefix_ids, side=side, longest=longest)
+        times, patch, _ = visual.patch_embed.proj.kernel_size
+        merge = visual.spatial_merge_size
+        self._cut = partial(patches, size=vision_size, patch=patch, merge=merge, times=times)
+        self.vision = VisionTower(visual, vision_size // patch)
+        side = vision_size // (patch * merge)
+        self.language = LanguageModel(
+            language, template.prefix_ids, side=side, longest=template.buckets[-1]
+        )
         config = model.config
         ends = [config.vision_start_token_id, config.vision_end_token_id]
         ids = torch.tensor(ends, device=language.embed_tokens.weight.device)
@@ -67,20 +66,12 @@ class LeanEncoder(nn.Module):
         return Seen(*self.language(hidden, self.language.prefix_for(len(hidden)), tapped))
 
     def read(self, seen: Seen, ids_BL: torch.Tensor) -> torch.Tensor:
-        """States of an instruction alone, B x L x D: `encode` is those of `see`, then these."""
+        """What `encode` gives, at the price of the instruction alone."""
         states, _ = self.language(self.language.embed(ids_BL), seen.past)
-        return states
+        return torch.cat([seen.states_BLD, states], 1)
 
     def _look(self, pictures_BCHW: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Embeddings of <|vision_start|>, the picture and <|vision_end|>; features for the first layers."""
-        visual = self.vision.visual
-        rows = patches(
-            pictures_BCHW,
-            self.vision_size,
-            patch=visual.patch_size,
-            merge=visual.spatial_merge_size,
-            times=visual.patch_embed.temporal_patch_size,
-        )
-        picture_BND, tapped = self.vision(rows)
+        picture_BND, tapped = self.vision(self._cut(pictures_BCHW))
         start, end = self.ends_2D[:, None, None].expand(-1, len(picture_BND), -1, -1)
         return torch.cat([start, picture_BND, end], 1), tapped

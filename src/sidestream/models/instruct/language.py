@@ -8,7 +8,7 @@ last layer before the final norm: neither that norm nor the vocabulary's logits 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +17,10 @@ from torch import nn
 from sidestream.models.instruct.rotary import Rotation, frequencies, rotate, rotation
 
 if TYPE_CHECKING:
+    from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLTextConfig
     from transformers.models.qwen3_vl.modeling_qwen3_vl import (
         Qwen3VLTextAttention,
-        Qwen3VLTextConfig,
+        Qwen3VLTextDecoderLayer,
         Qwen3VLTextModel,
         Qwen3VLTextRMSNorm,
     )
@@ -65,7 +66,7 @@ class LanguageModel(nn.Module):
         turn = (self.cos_LD[start:end], self.sin_LD[start:end])
         mask = self.mask_LL[start:end, :end]
         seen: list[KeyValue] = []
-        for index, layer in enumerate(self.model.layers):
+        for index, layer in enumerate(cast("Sequence[Qwen3VLTextDecoderLayer]", self.model.layers)):
             normed = _norm(layer.input_layernorm, hidden_BLD)
             mixed, key_value = _attend(layer.self_attn, normed, past[index], turn, mask)
             hidden_BLD = hidden_BLD + mixed
@@ -86,7 +87,8 @@ class LanguageModel(nn.Module):
     @torch.no_grad()
     def _prefix(self, prefix_ids: Sequence[int]) -> torch.Tensor:
         config, weight = self.model.config, self.model.embed_tokens.weight
-        nothing = weight.new_empty(1, config.num_key_value_heads, 0, config.head_dim)
+        kv_heads = config.num_key_value_heads or config.num_attention_heads
+        nothing = weight.new_empty(1, kv_heads, 0, config.head_dim)
         past = [(nothing, nothing)] * config.num_hidden_layers
         ids = torch.tensor([prefix_ids], device=weight.device)
         _, seen = self(self.embed(ids), past)
@@ -110,7 +112,7 @@ def mrope_positions(prefix: int, side: int, longest: int) -> torch.Tensor:
 
 def _rotation(positions_3L: torch.Tensor, config: Qwen3VLTextConfig) -> Rotation:
     """Channel pairs take time, row and column in turn, as far as the sections of rows and columns go."""
-    rope = dict(config.rope_parameters or {})
+    rope: Any = config.rope_parameters  # a mapping without fixed keys
     _, rows, columns = rope["mrope_section"]
     axis = torch.zeros(config.head_dim // 2, dtype=torch.long)
     axis[1 : 3 * rows : 3] = 1

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 
 def patches(
-    pictures_BCHW: torch.Tensor, size: int, *, patch: int, merge: int, times: int
+    pictures_BCHW: torch.Tensor, *, size: int, patch: int, merge: int, times: int
 ) -> torch.Tensor:
     """Stretches pictures in [-1, 1] to a square and cuts it up: B x P x (C * times * patch * patch).
 

@@ -25,7 +25,7 @@ DECORATION = (
     " one has"
 )
 BEFORE = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n"
-VISION = "<|vision_start|><|image_pad|><|vision_end|>"
+VISION = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
 AFTER = "<|im_end|>\n<|im_start|>assistant\n"
 
 BUCKET = 16
@@ -33,11 +33,6 @@ REMEMBERED = 1024
 """Prompts whose ids a template keeps."""
 
 _MARKUP = re.compile(r"<\|[^|>]*\|>")
-
-
-def bucket(length: int) -> int:
-    """The length that a text of this many tokens is padded to, so that few shapes are ever compiled."""
-    return -(-length // BUCKET) * BUCKET
 
 
 def clean(prompt: str) -> str:
@@ -86,14 +81,12 @@ class Template:
                 "input_ids"
             ]
 
-        start, pad, end = tokenizer.convert_tokens_to_ids(
-            ["<|vision_start|>", "<|image_pad|>", "<|vision_end|>"]
-        )
-        ids = tokens(BEFORE + VISION + AFTER, plain=False)
-        at = ids.index(start) if start in ids else 0
-        if ids[at : at + 3] != [start, pad, end]:
+        vision = [tokenizer.convert_tokens_to_ids(token) for token in VISION]
+        ids = tokens(BEFORE + "".join(VISION) + AFTER, plain=False)
+        at = ids.index(vision[0]) if vision[0] in ids else 0
+        if ids[at : at + 3] != vision:
             raise ModelError(
-                f"the tokenizer splits {VISION} into {ids[at : at + 3]}: use the one of a Qwen3-VL model"
+                f"the tokenizer must know {', '.join(VISION)}, got {vision}: use that of a Qwen3-VL model"
             )
         # What users typed is read with special tokens split, so that it stays text.
         return cls(
@@ -112,14 +105,21 @@ class Template:
         )
 
     @property
-    def longest(self) -> int:
-        """Length of the longest bucket."""
-        return bucket(self._length_of(LIMITS.prompt_tokens))
+    def pad(self) -> int:
+        """An id to pad with; which one does not matter."""
+        return self._tail_ids[-1]
 
     @property
     def buckets(self) -> range:
         """Every length that a prompt can be padded to."""
-        return range(bucket(self._length_of(1)), self.longest + 1, BUCKET)
+        fixed = self._decoration_length + len(self._tail_ids)
+        longest = self.bucket(fixed + LIMITS.prompt_tokens)
+        return range(self.bucket(fixed + 1), longest + 1, BUCKET)
+
+    @staticmethod
+    def bucket(length: int) -> int:
+        """The length that a text of this many tokens is padded to, so that few shapes are ever compiled."""
+        return -(-length // BUCKET) * BUCKET
 
     def ids(self, prompt: str) -> tuple[int, ...]:
         """Everything after <|vision_end|>: the decoration, the cleaned prompt, the start of the answer."""
@@ -132,9 +132,6 @@ class Template:
         if count > LIMITS.prompt_tokens:
             raise _too_long(f"{len(text)} characters and {count} tokens")
         return (*decorated, *self._tail_ids)
-
-    def _length_of(self, prompt_tokens: int) -> int:
-        return self._decoration_length + prompt_tokens + len(self._tail_ids)
 
 
 def _made_up_ids(prompt: str) -> list[int]:

@@ -6,7 +6,8 @@ the device and the whole is one graph.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from sidestream.models.instruct.rotary import frequencies, rotate, rotation
 if TYPE_CHECKING:
     from transformers.models.qwen3_vl.modeling_qwen3_vl import (
         Qwen3VLVisionAttention,
+        Qwen3VLVisionBlock,
         Qwen3VLVisionModel,
     )
 
@@ -55,7 +57,7 @@ class VisionTower(nn.Module):
         hidden = hidden + self.places_PD
         taps = list(visual.deepstack_visual_indexes)
         tapped: list[torch.Tensor] = []
-        for index, block in enumerate(visual.blocks):
+        for index, block in enumerate(cast("Sequence[Qwen3VLVisionBlock]", visual.blocks)):
             hidden = hidden + self._attend(block.attn, block.norm1(hidden))
             hidden = hidden + block.mlp(block.norm2(hidden))
             if index in taps:

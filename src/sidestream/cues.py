@@ -1,0 +1,133 @@
+"""Prompts that change at given times: the cue file, and what it says at a moment. Decides nothing about refreshes."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidestream.config import LIMITS
+from sidestream.errors import PromptError
+from sidestream.models.instruct.template import clean
+
+if TYPE_CHECKING:
+    from sidestream.stylizer import OpenStream
+    from sidestream.types import Frame
+
+FORM = "`TIME PROMPT` such as `0:04 [fade 1.5] turn this into a watercolor`"
+_NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
+_LINE = re.compile(
+    rf"(?:(?P<minutes>\d{{1,6}}):)?(?P<seconds>{_NUMBER})\s+(?:\[fade\s+(?P<fade>{_NUMBER})\]\s+)?(?P<prompt>[^\s\[].*)"
+)
+
+Prompts = str | tuple[tuple[str, float], ...]
+"""What Controls.prompt takes."""
+
+
+@dataclass(frozen=True)
+class Cue:
+    seconds: float
+    prompt: str
+    fade: float = 0.0
+    """Seconds in which it takes over from the cue before."""
+
+    def __str__(self) -> str:
+        fade = f"[fade {self.fade:.9g}] " if self.fade else ""
+        return f"{self.seconds:.9f} {fade}{self.prompt}"
+
+
+@dataclass(frozen=True)
+class Cues:
+    """Cues in the order of time, the first at 0. `str` gives the text of a cue file."""
+
+    cues: tuple[Cue, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Cues:
+        """Reads a cue file: one cue a line, `#` begins a comment line."""
+        try:
+            with path.open("rb") as file:
+                data = file.read(LIMITS.max_cue_file_bytes + 1)
+        except OSError as error:
+            raise PromptError(
+                f"the cue file {path} cannot be read ({error.strerror}): check the name"
+            ) from None
+        if len(data) > LIMITS.max_cue_file_bytes:
+            raise PromptError(
+                f"the cue file {path} has more than {LIMITS.max_cue_file_bytes} bytes: shorten it"
+            )
+        try:
+            return cls.parse(data.decode("utf-8-sig"), str(path))
+        except UnicodeDecodeError:
+            raise PromptError(f"{path} is not text in UTF-8: a cue file has lines {FORM}") from None
+
+    @classmethod
+    def parse(cls, text: str, name: str = "cues") -> Cues:
+        cues: list[Cue] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip() and not line.lstrip().startswith("#"):
+                place = f"{name}, line {number}"
+                cues.append(_follows(cues, _cue(line.strip(), place), place))
+        if not cues:
+            raise PromptError(f"{name} has no cues: expected lines {FORM}")
+        if len(cues) > LIMITS.max_cues:
+            raise PromptError(
+                f"{name} has {len(cues)} cues, at most {LIMITS.max_cues} are taken: shorten it"
+            )
+        return cls(tuple(cues))
+
+    def at(self, seconds: float) -> Prompts:
+        """The prompt of that moment; two with weights while one fades into the other."""
+        place = bisect_right(self.cues, seconds, key=lambda cue: cue.seconds) - 1
+        cue = self.cues[max(place, 0)]
+        share = (seconds - cue.seconds) / cue.fade if cue.fade else 1.0
+        if share >= 1:
+            return cue.prompt
+        before = self.cues[place - 1].prompt
+        return before if share <= 0 else ((before, 1 - share), (cue.prompt, share))
+
+    def __str__(self) -> str:
+        return "".join(f"{cue}\n" for cue in self.cues)
+
+
+def cued(frames: Iterable[Frame], opened: OpenStream, cues: Cues) -> Iterator[Frame]:
+    """`frames`, each with the prompt of its time; time counts from the first frame that is delivered."""
+    begin = None
+    for frame in frames:
+        begin = frame.seconds if begin is None else begin
+        prompt = cues.at(frame.seconds - begin)
+        if prompt != opened.controls.prompt:
+            opened.controls = replace(opened.controls, prompt=prompt)
+        yield frame
+
+
+def _cue(line: str, place: str) -> Cue:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise PromptError(f"{place}: expected {FORM}, got {line[:60]!r}")
+    minutes, seconds = int(match["minutes"] or 0), float(match["seconds"])
+    if match["minutes"] and seconds >= 60:
+        raise PromptError(f"{place}: a time m:ss has fewer than 60 seconds, got {line.split()[0]}")
+    try:
+        prompt = clean(match["prompt"])
+    except PromptError as error:
+        raise PromptError(f"{place}: {error}") from None
+    return Cue(60 * minutes + seconds, prompt, float(match["fade"] or 0))
+
+
+def _follows(cues: list[Cue], cue: Cue, place: str) -> Cue:
+    """The cue, if it can come after those: the first is there from the start, and no fade is cut short."""
+    if not cues:
+        if cue.seconds or cue.fade:
+            raise PromptError(f"{place}: the first cue must be at 0 and cannot fade, got {cue}")
+        return cue
+    ready = cues[-1].seconds + cues[-1].fade
+    if cue.seconds <= cues[-1].seconds or cue.seconds < ready:
+        raise PromptError(
+            f"{place}: a cue must come later than the one before it and its fade, which end at {ready:g} s,"
+            f" got {cue.seconds:g} s"
+        )
+    return cue

@@ -1,0 +1,88 @@
+"""From a decoded picture of any format to upright 8-bit RGB. Nothing else knows colour matrices or orientation."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+from sidestream.types import Pixels
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
+
+UNSPECIFIED = 2
+"""The matrix of a stream that does not say which it uses."""
+PQ_AND_HLG = (16, 18)
+
+
+class _ToSdr(TypedDict, total=False):
+    dst_color_trc: int
+    dst_color_primaries: int
+
+
+def to_pixels(
+    frame: VideoFrame, reformatter: VideoReformatter, stretch: Fraction = Fraction(1)
+) -> Pixels:
+    """Converts a picture, transparency over black. `stretch` is the width of its pixels where they are not square.
+
+    The reformatter keeps swscale's tables between pictures (those of HDR take two seconds to build).
+    """
+    from av.video.reformatter import Interpolation
+
+    parts = frame.format.components
+    transparent = frame.format.has_palette or any(part.is_alpha for part in parts)
+    converted = reformatter.reformat(
+        frame,
+        width=round(frame.width * stretch),
+        format="rgba" if transparent else "rgb24",
+        src_colorspace=_matrix(frame),
+        interpolation=Interpolation.BILINEAR
+        | Interpolation.ACCURATE_RND
+        | Interpolation.FULL_CHR_H_INT,
+        **_to_sdr(frame),
+    )
+    pixels = np.asarray(converted.to_ndarray(), np.uint8)
+    return _upright(_on_black(pixels) if transparent else pixels, frame)
+
+
+def _matrix(frame: VideoFrame) -> int | None:
+    """BT.709 for an untagged picture larger than SD; None for what it says, which falls back to BT.601."""
+    from av.video.reformatter import Colorspace
+
+    high_definition = frame.width >= 1280 or frame.height > 576
+    if frame.colorspace == UNSPECIFIED and high_definition and not frame.format.is_rgb:
+        return Colorspace.ITU709
+    return None
+
+
+def _to_sdr(frame: VideoFrame) -> _ToSdr:
+    """HDR is tone-mapped by swscale; other transfer curves are left as they are, as players do."""
+    from av.video.reformatter import ColorPrimaries, ColorTrc
+
+    if frame.color_trc not in PQ_AND_HLG:
+        return {}
+    return {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+
+
+def _on_black(pixels: Pixels) -> Pixels:
+    alpha = pixels[..., 3:].astype(np.uint16)
+    return ((pixels[..., :3] * alpha + 127) // 255).astype(np.uint8)
+
+
+def _upright(pixels: Pixels, frame: VideoFrame) -> Pixels:
+    """Applies the quarter turns and flips of the display matrix, which sends (x, y) to (ax + cy, bx + dy)."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5]
+    turned = abs(b) > abs(a)
+    if turned:
+        pixels = pixels.transpose(1, 0, 2)
+    if (c if turned else a) < 0:
+        pixels = pixels[:, ::-1]
+    if (b if turned else d) < 0:
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

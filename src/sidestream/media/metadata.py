@@ -1,0 +1,46 @@
+"""The settings a file was made with, kept with it: in the container's comment, or in a file beside pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+from sidestream.media.open import open_container
+
+BESIDE = frozenset((".gif", ".png", ".jpg", ".jpeg"))
+"""Kinds of file that hold no comment."""
+IN_FOLDER = "settings.json"
+
+
+def comment(metadata: Mapping[str, str]) -> str:
+    return json.dumps(dict(metadata), ensure_ascii=False)
+
+
+def sidecar(path: Path) -> Path:
+    """Where the settings of a picture or a folder of pictures are."""
+    return path / IN_FOLDER if path.is_dir() else path.with_name(f"{path.name}.json")
+
+
+def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
+    """What was stored with a file that this package wrote; empty for any other."""
+    path = Path(path)
+    if path.is_dir() or path.suffix.lower() in BESIDE:
+        beside = sidecar(path)
+        return _parse(beside.read_text("utf-8")) if beside.is_file() else {}
+    with open_container(path) as container:
+        for name, text in container.metadata.items():
+            if name.lower() == "comment":
+                return _parse(text)
+    return {}
+
+
+def _parse(text: str) -> dict[str, str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return (
+        {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    )

@@ -1,0 +1,147 @@
+"""The one place that opens media for reading: local files of known kinds, within limits and times."""
+
+from __future__ import annotations
+
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidestream.config import LIMITS, Limits
+from sidestream.errors import SourceError
+from sidestream.media.decode import Decoder, Feed
+from sidestream.media.images import SUFFIXES, Pictures, find_pictures
+from sidestream.media.video import Span, VideoSource
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+VIDEO_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,ogg,asf,mxf,nut,ivf,obu,"
+    "h264,hevc,dv,yuv4mpegpipe,gif,apng,mjpeg"
+)
+PICTURE_FORMATS = (
+    "png_pipe,jpeg_pipe,webp,webp_pipe,webp_anim,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,pbm_pipe"
+)
+SOUND_FORMATS = "mp3,wav,flac,aac"
+"""Only so that a file without a picture is named for what it is."""
+
+
+def open_source(
+    path: str | PathLike[str],
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    strict: bool = False,
+    limits: Limits = LIMITS,
+) -> VideoSource:
+    """Opens a video, a picture, an animated GIF, a folder of pictures or a pattern such as img_%04d.png.
+
+    `start` and `duration` choose a part, in seconds. What is found damaged is listed in the source's
+    `warnings`; with `strict` it is an error once all has been read.
+    """
+    path = Path(path)
+    if start < 0 or (duration is not None and duration <= 0):
+        raise SourceError(
+            f"start must be 0 or more and duration above 0, got start {start} and duration {duration}"
+        )
+    feed = _feed(path, limits)
+    try:
+        return VideoSource(feed, str(path), Span(start, duration), strict=strict, limits=limits)
+    except BaseException:
+        feed.close()
+        raise
+
+
+def open_container(path: Path, limits: Limits = LIMITS) -> InputContainer:
+    """Opens a local file; whatever a file may refer to outside itself is refused."""
+    import av
+    from av.error import FFmpegError
+
+    if not path.is_file():
+        raise SourceError(
+            f"{path} is not a file: give a video, a picture or a folder of pictures"
+            if path.exists()
+            else f"there is no file {path}: check the name"
+        )
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty: give a video or a picture")
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": f"{VIDEO_FORMATS},{PICTURE_FORMATS},{SOUND_FORMATS}",
+        "max_pixels": str(limits.max_source_pixels),
+    }
+    try:
+        container = av.open(
+            f"file:{path.absolute()}",  # the name of a protocol at its front would be obeyed
+            options=options,
+            metadata_errors="replace",
+            timeout=(limits.open_timeout, limits.read_timeout),
+        )
+    except FFmpegError as error:
+        raise SourceError(_reason(path, error)) from error
+    if len(container.streams) > limits.max_streams_in_file:
+        streams = len(container.streams)
+        container.close()
+        raise SourceError(
+            f"{path} has {streams} streams, at most {limits.max_streams_in_file} are taken: keep one"
+        )
+    return container
+
+
+def _feed(path: Path, limits: Limits) -> Feed:
+    pictures = find_pictures(path)
+    if pictures is None:
+        return _decoder(path, limits)
+    if not pictures:
+        raise SourceError(
+            f"{path} has no pictures: give a folder with {', '.join(sorted(SUFFIXES))}"
+        )
+    return Pictures(pictures, partial(_decoder, limits=limits))
+
+
+def _decoder(path: Path, limits: Limits) -> Decoder:
+    container = open_container(path, limits)
+    try:
+        return Decoder(
+            container, _stream(container, path, limits), max_pixels=limits.max_source_pixels
+        )
+    except SourceError:
+        container.close()
+        raise
+
+
+def _stream(container: InputContainer, path: Path, limits: Limits) -> VideoStream:
+    """The first video that is not the cover of a song."""
+    from av.stream import Disposition
+
+    found = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    if not found:
+        raise SourceError(f"{path} has no video stream: give a video or a picture")
+    if not found[0].codec_context:
+        raise SourceError(
+            f"{path} holds video of a kind that cannot be decoded: convert it to H.264"
+        )
+    width, height = found[0].codec_context.width, found[0].codec_context.height
+    if width * height > limits.max_source_pixels:
+        raise SourceError(
+            f"{path} is {width}x{height} pixels, at most {limits.max_source_pixels} are taken: scale it down"
+        )
+    return found[0]
+
+
+def _reason(path: Path, error: Exception) -> str:
+    from av.error import ArgumentError
+
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp":
+        return f"{path} is incomplete (no index): copy or record it again"
+    if isinstance(error, ArgumentError):  # the format is not on the list
+        return f"{path} is neither a video nor a picture (playlists and text are refused)"
+    return f"{path} cannot be read as a video or a picture ({getattr(error, 'strerror', error)})"

@@ -1,0 +1,215 @@
+"""VideoSink: restyled frames into a file that appears under its name only when it is whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from sidestream.config import LIMITS, Limits, Size
+from sidestream.errors import ConfigError, SinkError
+from sidestream.media.gif import GifWriter
+from sidestream.media.metadata import BESIDE, sidecar
+from sidestream.media.movie import KINDS, MovieWriter, Picture, faststart
+from sidestream.media.pixels import resize
+from sidestream.media.stills import FolderWriter, PictureWriter
+from sidestream.media.target import Target, target
+from sidestream.types import Frame, Pixels, Styled
+
+FASTSTART = (".mp4", ".mov")
+
+
+class Writer(Protocol):
+    """What knows one kind of file."""
+
+    warnings: list[str]
+
+    def add(self, pixels: Pixels, frame: Frame) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How a result is written."""
+
+    size: Size
+    compare: bool = False
+    """Input and output next to each other."""
+    keep: bool = False
+    """What is whole is kept when an error or an interrupt ends the run."""
+    faststart: bool = False
+    """Moves the index to the front once all is written."""
+    metadata: Mapping[str, str]
+    min_free_bytes: int = LIMITS.min_free_bytes
+
+
+class VideoSink:
+    """A seams.Sink. Owns the writer and the unfinished file; leaves nothing behind unless told to keep it."""
+
+    def __init__(
+        self, place: Target, writer: Writer, output: Output, free: Callable[[Path], int]
+    ) -> None:
+        self.frames = 0
+        self._target, self._writer, self._output = place, writer, output
+        self._free = free
+        self._open = True
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._writer.warnings
+
+    def write(self, styled: Styled) -> None:
+        if self._free(self._target.path.parent) < self._output.min_free_bytes:
+            self.close()
+            raise SinkError(
+                f"{self._target.path.parent} is nearly full: the {self.frames} frames written until now are in"
+                f" {self._target.path}"
+            )
+        pixels = resize(styled.pixels, self._output.size)
+        if self._output.compare:
+            pixels = np.hstack((resize(styled.source.pixels, self._output.size), pixels))
+        with self._disk():
+            self._writer.add(pixels, styled.frame)
+        self.frames += 1
+
+    def close(self) -> None:
+        """Finishes the file and gives it its name. Without a frame there is no file."""
+        if not self._open:
+            return
+        if not self.frames:
+            self.discard()
+            return
+        self._open = False
+        with self._disk():
+            self._writer.close()
+            if self._output.faststart:
+                faststart(self._target.part)
+            self._target.publish()
+            self._describe()
+
+    def discard(self) -> None:
+        """Leaves nothing behind."""
+        from av.error import FFmpegError
+
+        if self._open:
+            self._open = False
+            with suppress(OSError, FFmpegError):
+                self._writer.close()
+            with suppress(OSError):
+                self._target.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or self._output.keep:
+            self.close()
+        else:
+            self.discard()
+
+    def _describe(self) -> None:
+        """A folder has its settings from the beginning, a movie inside; other pictures have them beside."""
+        path = self._target.path
+        if self._output.metadata and not self._target.folder and path.suffix.lower() in BESIDE:
+            text = json.dumps(dict(self._output.metadata), indent=2, ensure_ascii=False)
+            sidecar(path).write_text(text + "\n", "utf-8")
+
+    @contextmanager
+    def _disk(self) -> Generator[None]:
+        """What cannot be written ends the sink. What is whole is left in the part: it may be hours of work."""
+        from av.error import FFmpegError
+
+        try:
+            yield
+        except (OSError, FFmpegError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            what = f"{self._target.path} could not be written ({reason})"
+            if not self.frames:
+                self.discard()
+                raise SinkError(what) from error
+            if self._open:
+                self._open = False
+                with suppress(OSError, FFmpegError):
+                    self._writer.close()
+            raise SinkError(
+                f"{what}: what is whole of {self.frames} frames is in {self._target.part}"
+            ) from error
+
+
+def open_sink(
+    path: str | PathLike[str],
+    *,
+    size: Size,
+    rate: Fraction,
+    source_path: str | PathLike[str] | None = None,
+    metadata: Mapping[str, str],
+    overwrite: bool = False,
+    faststart: bool = False,
+    crf: int = 18,
+    compare: bool = False,
+    keep: bool = False,
+    limits: Limits = LIMITS,
+) -> VideoSink:
+    """Opens a video (.mp4, .mov, .mkv, .webm), a .gif, a picture, or a folder of PNG (a name without ending, or ending in /).
+
+    Pictures keep their time, counted from the first one written. Sound is taken from `source_path`, from that
+    picture's time on. An existing output or the input itself is refused.
+    """
+    source = None if source_path is None else Path(source_path)
+    place = target(path, source, overwrite=overwrite)
+    if faststart and (place.folder or place.path.suffix.lower() not in FASTSTART):
+        raise ConfigError(f"faststart is for .mp4 and .mov, got {place.path}: leave it out")
+    place.begin()
+    output = Output(
+        size=size,
+        compare=compare,
+        keep=keep,
+        faststart=faststart,
+        metadata=metadata,
+        min_free_bytes=limits.min_free_bytes,
+    )
+    try:
+        if _free_bytes(place.path.parent) < limits.min_free_bytes:
+            raise SinkError(
+                f"{place.path.parent} has less than {limits.min_free_bytes / 1e6:.0f} MB free: make room"
+            )
+        shown = Size(size.width * 2, size.height) if compare else size
+        return VideoSink(
+            place, _writer(place, Picture(shown, rate, crf), metadata, source), output, _free_bytes
+        )
+    except SinkError:
+        place.discard()
+        raise
+
+
+def _writer(
+    place: Target, picture: Picture, metadata: Mapping[str, str], source: Path | None
+) -> Writer:
+    suffix = place.path.suffix.lower()
+    if place.folder:
+        return FolderWriter(place.part, metadata)
+    if suffix in KINDS:
+        heard = source if source is not None and source.is_file() else None
+        return MovieWriter(place.part, picture, metadata, heard)
+    if suffix == ".gif":
+        return GifWriter(place.part, picture.size)
+    return PictureWriter(place.part)
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free

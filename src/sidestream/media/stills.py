@@ -1,0 +1,56 @@
+"""Pictures as files: one, or a numbered folder of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from sidestream.errors import SinkError
+from sidestream.media.metadata import IN_FOLDER
+from sidestream.types import Frame, Pixels
+
+JPEG_QUALITY = 95
+
+
+class PictureWriter:
+    """Exactly one picture."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._written = path, False
+        self.warnings: list[str] = []
+
+    def add(self, pixels: Pixels, frame: Frame) -> None:
+        if self._written:
+            raise SinkError(
+                "a picture file holds one frame and the source has more: give a folder (ending in /) or a video file"
+            )
+        _save(self._path, pixels)
+        self._written = True
+
+    def close(self) -> None:
+        """The picture is already on disk."""
+
+
+class FolderWriter:
+    """A PNG a frame, numbered from 0 in the order of writing, and the settings."""
+
+    def __init__(self, folder: Path, metadata: Mapping[str, str]) -> None:
+        self._folder, self._count = folder, 0
+        self.warnings: list[str] = []
+        text = json.dumps(dict(metadata), indent=2, ensure_ascii=False)
+        (folder / IN_FOLDER).write_text(text + "\n", "utf-8")
+
+    def add(self, pixels: Pixels, frame: Frame) -> None:
+        _save(self._folder / f"{self._count:06d}.png", pixels)
+        self._count += 1
+
+    def close(self) -> None:
+        """Every picture is already on disk."""
+
+
+def _save(path: Path, pixels: Pixels) -> None:
+    import cv2
+
+    _, data = cv2.imencode(path.suffix, pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    path.write_bytes(data.tobytes())
