@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
+from pictures import sliding
 from sidestream import Stylizer
 from sidestream.types import Pixels
 
@@ -32,10 +32,3 @@ def nano() -> Iterator[Stylizer]:
 def video() -> list[Pixels]:
     """Twelve frames, 96x64, of a texture that slides to the right."""
     return sliding(12)
-
-
-def sliding(count: int, seed: int = 0, width: int = 96, height: int = 64) -> list[Pixels]:
-    random = np.random.default_rng(seed)
-    coarse = random.integers(0, 256, (height // 8, width // 4, 3)).astype(np.uint8)
-    wide = np.kron(coarse, np.ones((8, 8, 1), np.uint8))
-    return [np.ascontiguousarray(wide[:, 2 * n : 2 * n + width]) for n in range(count)]

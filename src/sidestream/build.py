@@ -32,8 +32,8 @@ class Built:
     notes: tuple[str, ...] = ()
 
 
-def build(name: str, config: ModelConfig) -> Built:
-    """Loads the model and its adapter and puts an engine round them."""
+def build(name: str, config: ModelConfig, backend: str = INDUCTOR) -> Built:
+    """Loads the model and its adapter and puts an engine round them; `backend` is what compiles, if asked for."""
     device = pick_device(config.device)
     dtype = pick_dtype(config.dtype, device)
     entry = zoo.find(name, config.revision)
@@ -45,7 +45,7 @@ def build(name: str, config: ModelConfig) -> Built:
         parts,
         template,
         vision_size=config.vision_size,
-        compile_backend=INDUCTOR if config.compile else None,
+        compile_backend=backend if config.compile else None,
     )
     engine = Engine(model, adapter, device, dtype)
     return Built(entry, config, model, engine, device, notes)
@@ -120,7 +120,7 @@ def _adapter(
         return None, ()
     adapter = attach(parts.unet, config.hooks, rows=SCRATCH_ROWS + MAX_STREAMS)
     if path is None:
-        randomise(adapter, seed=0)
+        randomise(adapter, seed=0, gain=2.0)
         return adapter, ()
     report = checkpoint.load(adapter, path)
     return adapter, (report.message,) if report.dropped else ()

@@ -193,15 +193,15 @@ def check_size(size: Size) -> Size:
     """Refuses a size that the model cannot work at, naming the two nearest that it can."""
     for name, value in (("width", size.width), ("height", size.height)):
         if value % SIZE_MULTIPLE or not SIZE_MULTIPLE <= value <= LIMITS.max_size:
-            below = max(SIZE_MULTIPLE, min(value // SIZE_MULTIPLE * SIZE_MULTIPLE, LIMITS.max_size))
-            above = min(below + SIZE_MULTIPLE, LIMITS.max_size)
-            nearest = (
-                f"{below} or {above}"
-                if below < value < above
-                else f"{below if value >= below else above}"
+            below = value // SIZE_MULTIPLE * SIZE_MULTIPLE
+            nearest = sorted(
+                {
+                    min(max(near, SIZE_MULTIPLE), LIMITS.max_size)
+                    for near in (below, below + SIZE_MULTIPLE)
+                }
             )
             raise ConfigError(
                 f"{name} must be a multiple of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {LIMITS.max_size}, "
-                f"got {value}: use {nearest}"
+                f"got {value}: use {' or '.join(map(str, nearest))}"
             )
     return size

@@ -35,8 +35,8 @@ class Cue:
     """Seconds in which it takes over from the cue before."""
 
     def __str__(self) -> str:
-        fade = f"[fade {self.fade:.9g}] " if self.fade else ""
-        return f"{self.seconds:.9f} {fade}{self.prompt}"
+        fade = f"[fade {_decimal(self.fade)}] " if self.fade else ""
+        return f"{_decimal(self.seconds)} {fade}{self.prompt}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,10 @@ def cued(frames: Iterable[Frame], opened: OpenStream, cues: Cues) -> Iterator[Fr
         if prompt != opened.controls.prompt:
             opened.controls = replace(opened.controls, prompt=prompt)
         yield frame
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 def _cue(line: str, place: str) -> Cue:

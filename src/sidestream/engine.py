@@ -50,7 +50,7 @@ class Engine:
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Styled]:
         """Every frame of every batch, in order."""
-        jobs = ahead(map(self._observe, batches))
+        jobs = ahead(map(self.observe, batches))
         in_flight: deque[Rendered] = deque()
         # On a GPU the next batch is launched before the pixels of this one are waited for.
         depth = 1 if self.device.type == "cuda" else 0
@@ -65,7 +65,7 @@ class Engine:
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _observe(self, batch: Batch) -> Batch:
+    def observe(self, batch: Batch) -> Batch:
         """Adds the flows that the batch's plans ask for."""
         self.tally.frames += len(batch.jobs)
         self.tally.batches += 1

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Grey = NDArray[np.uint8]
 Flow = NDArray[np.float32]
 """H x W x 2."""
+Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Estimate = Callable[[Grey, Grey], Flow]
 Route = tuple[Frame, ...]
@@ -32,7 +33,7 @@ Route = tuple[Frame, ...]
 SMALLEST_SIDE = 32
 """On narrower pictures DIS may raise, return NaN or crash the process; no working size is below it."""
 
-NOTHING = np.empty(0, np.float32)
+NO_GUESS = np.empty(0, np.float32)
 
 
 class Backward(NamedTuple):
@@ -56,24 +57,24 @@ def dis(a: Grey, b: Grey) -> Flow:
         return np.zeros((*a.shape, 2), np.float32)
     # A new object each time (8 us): a used one keeps the pyramid of the smallest picture it has seen.
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    return np.asarray(search.calc(a, b, NOTHING), np.float32)
+    return np.asarray(search.calc(a, b, NO_GUESS), np.float32)
 
 
 def farneback(a: Grey, b: Grey) -> Flow:
     """With the parameters of the paper's code."""
     import cv2
 
-    flow = cv2.calcOpticalFlowFarneback(a, b, NOTHING, 0.5, 3, 15, 3, 5, 1.2, 0)
+    flow = cv2.calcOpticalFlowFarneback(a, b, NO_GUESS, 0.5, 3, 15, 3, 5, 1.2, 0)
     return np.asarray(flow, np.float32)
 
 
 def between(old: Grey, new: Grey, estimate: Estimate = dis) -> Backward:
     """Estimates both ways: what does not come back to where it started is hidden in the old frame, or outside it."""
     backward, forward = estimate(new, old), estimate(old, new)
-    there = _targets(backward)
-    back = _gather(forward, there)
+    there = targets_of(backward)
+    back = gather(forward, *there)
     allowed = 0.01 * (_squared(backward) + _squared(back)) + 0.5
-    return Backward(backward, (_squared(backward + back) > allowed) | _outside(there))
+    return Backward(backward, (_squared(backward + back) > allowed) | _outside(*there))
 
 
 def mirrored(old: Grey, new: Grey, estimate: Estimate = farneback) -> Backward:
@@ -83,9 +84,24 @@ def mirrored(old: Grey, new: Grey, estimate: Estimate = farneback) -> Backward:
 
 def chain(first: Backward, second: Backward) -> Backward:
     """`second`, from a frame to a middle one, followed by `first`, from there to the oldest."""
-    there = _targets(second.flow)
-    hidden = _gather(first.occluded.astype(np.float32), there) > 0.5
-    return Backward(second.flow + _gather(first.flow, there), second.occluded | hidden)
+    there = targets_of(second.flow)
+    hidden = gather(first.occluded.astype(np.float32), *there) > 0.5
+    return Backward(second.flow + gather(first.flow, *there), second.occluded | hidden)
+
+
+def targets_of(flow: Flow) -> tuple[Plane, Plane]:
+    """x and y of where the flow leads from each pixel."""
+    height, width = flow.shape[:2]
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    return flow[..., 0] + x, flow[..., 1] + y[:, None]
+
+
+def gather(field: NDArray[np.float32], x: Plane, y: Plane) -> NDArray[np.float32]:
+    """The field at those places, bilinear; that of the border's pixels where they lie outside."""
+    import cv2
+
+    there = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(there, np.float32)
 
 
 class Method(NamedTuple):
@@ -208,27 +224,11 @@ def _travel(route: Route, known: dict[Route, Backward]) -> Backward:
     return known[route]
 
 
-def _targets(flow: Flow) -> Flow:
-    height, width = flow.shape[:2]
-    targets = flow.copy()
-    targets[..., 0] += np.arange(width, dtype=np.float32)
-    targets[..., 1] += np.arange(height, dtype=np.float32)[:, None]
-    return targets
-
-
-def _gather(field: Flow, targets: Flow) -> Flow:
-    import cv2
-
-    sampled = cv2.remap(field, targets, NOTHING, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(sampled, np.float32)
-
-
-def _squared(flow: Flow) -> NDArray[np.float32]:
+def _squared(flow: Flow) -> Plane:
     return flow[..., 0] ** 2 + flow[..., 1] ** 2
 
 
-def _outside(targets: Flow) -> Mask:
+def _outside(x: Plane, y: Plane) -> Mask:
     """Beyond the outer edge of the border's pixels."""
-    height, width = targets.shape[:2]
-    x, y = targets[..., 0] - (width - 1) / 2, targets[..., 1] - (height - 1) / 2
-    return (np.abs(x) > width / 2) | (np.abs(y) > height / 2)
+    height, width = x.shape
+    return (np.abs(x - (width - 1) / 2) > width / 2) | (np.abs(y - (height - 1) / 2) > height / 2)

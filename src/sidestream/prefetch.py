@@ -89,7 +89,9 @@ def _on_side_stream(
         side.wait_stream(torch.cuda.current_stream(device))
         with torch.inference_mode(), torch.cuda.stream(side):
             item = next(((item,) for item in iterator), None)
-            return item, side.record_event()
+            ready = torch.cuda.Event()
+            ready.record(side)
+            return item, ready
 
     try:
         item, ready = step()

@@ -185,7 +185,8 @@ class Renderer:
             return Rendered(prepared, result, finite, None)
         result = result.to("cpu", non_blocking=True)  # pragma: no cover - cuda
         finite = finite.to("cpu", non_blocking=True)  # pragma: no cover - cuda
-        ready = torch.cuda.current_stream(self.device).record_event()  # pragma: no cover - cuda
+        ready = torch.cuda.Event()  # pragma: no cover - cuda
+        ready.record(torch.cuda.current_stream(self.device))  # pragma: no cover - cuda
         return Rendered(prepared, result, finite, ready)  # pragma: no cover - cuda
 
     def _index(self, places: list[int]) -> torch.Tensor:

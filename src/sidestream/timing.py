@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Spans:
         self._lock = threading.Lock()
 
     @contextmanager
-    def __call__(self, name: str, *, host: bool = False) -> Iterator[None]:
+    def __call__(self, name: str, *, host: bool = False) -> Generator[None]:
         """Times the block under `name`; `host` for work that launches nothing on the device."""
         if self._cuda and not host:  # pragma: no cover - cuda
             with self._device_span(name):
@@ -56,7 +56,7 @@ class Spans:
             self._sums[name] = self._sums.get(name, Span()).add(seconds)
 
     @contextmanager
-    def _device_span(self, name: str) -> Iterator[None]:  # pragma: no cover - cuda
+    def _device_span(self, name: str) -> Generator[None]:  # pragma: no cover - cuda
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
         yield

@@ -38,6 +38,16 @@ def test_it_is_a_temporal_adapter(unet):
     adapter.resize(SIZE)
 
 
+@pytest.mark.parametrize(
+    ("sections", "tensors", "numbers"),
+    [(("down_blocks",), 444, 4_532_256), (SECTIONS, 1272, 13_265_472)],
+)
+def test_dreamlite_gets_the_released_number_of_weights(dreamlite, sections, tensors, numbers):
+    weights = attach(dreamlite, sections, rows=1).weights()
+    assert len(weights) == tensors
+    assert sum(weight.numel() for weight in weights.values()) == numbers
+
+
 def test_a_new_adapter_changes_nothing(unet, run, pictures):
     before = run(unet, SIZE, 2)
     adapter = attach(unet, SECTIONS, rows=2)
@@ -61,7 +71,7 @@ def test_a_changed_picture_changes_the_output(unet, run, pictures, section):
     adapter.write(rows(0), pictures(SIZE, 1))
     before = run(unet, SIZE)
     adapter.write(rows(0), pictures(SIZE, 1, seed=1))
-    assert (run(unet, SIZE) - before).norm() > 0.01 * before.norm()
+    assert (run(unet, SIZE) - before).norm() > 0.03 * before.norm()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -76,27 +86,36 @@ def test_the_running_form_equals_the_trained_form(unet, run, pictures, size):
     assert (running - trained).abs().max() <= 1e-4 * trained.abs().max()
 
 
-@pytest.mark.parametrize("stride", [8, 16, 32])
-def test_both_forms_agree_at_one_site(unet, pictures, stride):
-    size = Size(96, 64)
+def both_forms_at_each_site(unet, pictures, size):
+    """What every hooked Linear makes of the same random tokens, running and trained."""
     adapter = ready(unet, size, count=2)
     adapter.write(rows(0, 1), pictures(size, 2))
-    site = next(site for site in adapter.sites if site.stride == stride)
-    tokens = 2 * size.width * size.height // stride**2
-    x_BNC = torch.randn(2, tokens, site.channels, generator=torch.Generator().manual_seed(0))
-    running = unet.get_submodule(site.name)(x_BNC)
+    inputs = {}
+    for site in adapter.sites:
+        tokens = 2 * size.width * size.height // site.stride**2
+        generator = torch.Generator().manual_seed(tokens)
+        x_BNC = torch.randn(2, tokens, site.channels, generator=generator)
+        inputs[site.name] = x_BNC.to(unet.dtype)
+    running = [unet.get_submodule(name)(x_BNC).float() for name, x_BNC in inputs.items()]
     with adapter.trained_form(pictures(size, 2)):
-        trained = unet.get_submodule(site.name)(x_BNC)
-    assert (running - trained).abs().max() <= 1e-4 * trained.abs().max()
+        trained = [unet.get_submodule(name)(x_BNC).float() for name, x_BNC in inputs.items()]
+    return zip(running, trained, strict=True)
 
 
-def test_both_forms_agree_in_bfloat16_without_touching_what_is_trained(unet, run, pictures):
-    adapter = ready(unet.to(torch.bfloat16), count=2)
-    adapter.write(rows(0, 1), pictures(SIZE, 2))
-    running = run(unet, SIZE, 2).flatten().float()
-    with adapter.trained_form(pictures(SIZE, 2)):
-        trained = run(unet, SIZE, 2).flatten().float()
-    assert torch.cosine_similarity(running, trained, dim=0) >= 0.9999
+def test_both_forms_agree_at_each_site(unet, pictures):
+    for running, trained in both_forms_at_each_site(unet, pictures, Size(96, 64)):
+        assert (running - trained).abs().max() <= 1e-4 * trained.abs().max()
+
+
+def test_both_forms_agree_at_each_site_in_bfloat16(unet, pictures):
+    # Not at the output: there the U-Net's own rounding costs more than 1e-4 with no adapter at all.
+    for running, trained in both_forms_at_each_site(unet.bfloat16(), pictures, Size(96, 64)):
+        assert torch.cosine_similarity(running.flatten(), trained.flatten(), dim=0) >= 0.9999
+
+
+def test_what_is_trained_stays_in_float32(unet):
+    adapter = attach(unet.bfloat16(), SECTIONS, rows=1)
+    unet.half()
     assert {weight.dtype for weight in adapter.weights().values()} == {torch.float32}
 
 
@@ -128,7 +147,7 @@ def test_slots_do_not_see_each_other(unet, run, pictures):
     swapped = run(unet, SIZE, 2)
     assert torch.equal(changed[0], apart[0])
     for different in (changed[1] - apart[1], swapped[0] - apart[0], swapped[1] - apart[1]):
-        assert different.norm() > 0.01 * apart[0].norm()
+        assert different.norm() > 0.03 * apart[0].norm()
 
 
 def test_one_row_serves_all_slots_that_read_it(unet, run, pictures):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +28,7 @@ def picture(index: int, width: int = 128, height: int = 96) -> Pixels:
 
 
 def flat(colour: Sequence[int], width: int = 128, height: int = 96) -> Pixels:
-    return np.full((height, width, 3), colour, np.uint8)
+    return np.full((height, width, len(colour)), colour, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,15 @@ class Maker:
                 _tone(output, heard, len(shown) / RATE, sound_rate)
             output.mux(stream.encode())
         return path
+
+    def erase(self, path: Path, packets: Iterable[int]) -> None:
+        """Overwrites packets with zeros."""
+        with av.open(str(path)) as container:
+            found = [bytes(packet) for packet in container.demux() if packet.size]
+        data = path.read_bytes()
+        for number in packets:
+            data = data.replace(found[number], bytes(len(found[number])))
+        path.write_bytes(data)
 
 
 def _tone(output, stream, seconds: float, rate: int) -> None:

@@ -54,14 +54,14 @@ def other():
             },
         },
         vision_config={
-            "depth": 5,
+            "depth": 3,
             "hidden_size": 40,
             "intermediate_size": 64,
             "num_heads": 5,
             "out_hidden_size": 48,
             "patch_size": 16,
             "num_position_embeddings": 49,
-            "deepstack_visual_indexes": [1, 4],
+            "deepstack_visual_indexes": [0, 2],
         },
         image_token_id=5,
         video_token_id=6,
@@ -92,6 +92,7 @@ def pictures(count, height, width, seed=0):
 
 
 def padded(rows, length=None):
+    """Ids on the right of which zeros fill the bucket, or so many tokens."""
     length = length or Template.bucket(max(map(len, rows)))
     return torch.tensor([[*row, *[0] * (length - len(row))] for row in rows])
 

@@ -53,7 +53,7 @@ def test_any_other_picture_is_at_most_one_level_off_and_rarely(height, width):
     assert off.mean() < 0.005
 
 
-def test_a_batch_is_its_pictures_and_low_precision_is_read_exactly():
+def test_a_batch_is_its_pictures_and_any_precision_gives_float32():
     pixels = torch.rand(3, 3, 40, 72) * 2 - 1
     together = patches(pixels, size=64, patch=16, merge=2, times=2)
     alone = patches(pixels[1:2], size=64, patch=16, merge=2, times=2)

@@ -68,7 +68,7 @@ class AudioTrack:
 
     def close(self) -> None:
         if not self._copies:
-            self._output.mux(self._target.encode())
+            self._mux_encoded(self._target.encode())
         self._source.close()
 
     def _read(self) -> Iterator[tuple[Fraction, Packet[AudioStream]]]:
@@ -103,7 +103,11 @@ class AudioTrack:
         for frame in decoded:
             if frame.pts is not None and frame.time_base is not None:
                 frame.pts = round((frame.pts * frame.time_base - self._origin) / frame.time_base)
-                self._output.mux(self._target.encode(frame))
+                self._mux_encoded(self._target.encode(frame))
+
+    def _mux_encoded(self, packets: list[Packet[AudioStream]]) -> None:
+        """Without what AAC's encoder puts before time 0: a fragmented file has no way to say so."""
+        self._output.mux([packet for packet in packets if _ends_after_zero(packet)])
 
 
 def open_audio(
@@ -118,6 +122,10 @@ def open_audio(
             None if stream is None else f"the sound of {source} cannot be decoded and was left out"
         )
     return AudioTrack(container, stream, output)
+
+
+def _ends_after_zero(packet: Packet[AudioStream]) -> bool:
+    return packet.pts is None or packet.pts + (packet.duration or 1) > 0
 
 
 def _is_complete(stream: AudioStream) -> bool:

@@ -74,7 +74,10 @@ def _on_black(pixels: Pixels) -> Pixels:
 
 def _upright(pixels: Pixels, frame: VideoFrame) -> Pixels:
     """Applies the quarter turns and flips of the display matrix, which sends (x, y) to (ax + cy, bx + dy)."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know the EXIF block of photographs, but the angle it does
+        return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
     if matrix is None:
         return pixels
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5]

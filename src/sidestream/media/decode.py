@@ -59,6 +59,8 @@ class Decoder:
         self.seconds = _seconds(container, stream)
         self.packets = 0
         self.failures = 0
+        self._only_dts = container.format.name == "avi"
+        self._last = -1
 
     def pictures(self, start: int) -> Iterator[VideoFrame]:
         if start <= self.origin or not self._seek(start):
@@ -94,7 +96,18 @@ class Decoder:
             except FFmpegError:
                 decoded = []
                 self.failures += packet is None or packet.pts is None or packet.pts >= start
-            yield from decoded
+            for picture in decoded:
+                if self._only_dts:
+                    picture.pts = self._time(picture)
+                yield picture
+
+    def _time(self, picture: VideoFrame) -> int:
+        """Pictures come a fixed number of packets after their own."""
+        if picture.dts is not None:
+            self._last = picture.dts - self._codec.reorder_depth
+        else:
+            self._last += 1
+        return self._last
 
     def _read(self) -> Iterator[Packet[VideoStream] | None]:
         """All packets and, last, an empty one or None, which flushes the decoder."""

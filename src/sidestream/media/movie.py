@@ -28,7 +28,7 @@ FRAGMENT = "250000"
 # fragmented has no edit list to say that pictures begin at 0.
 FRAGMENTED = {"movflags": "hybrid_fragmented+negative_cts_offsets", "frag_duration": FRAGMENT}
 CLUSTERED = {"cluster_time_limit": "250"}
-WRITTEN_AT_ONCE = {"flush_packets": "1", "max_interleave_delta": "500000"}
+WRITTEN_AT_ONCE = {"flush_packets": "1", "max_interleave_delta": "100000"}
 BT709 = 1
 LIMITED_RANGE = 1
 

@@ -26,6 +26,8 @@ PICTURE_FORMATS = (
 )
 SOUND_FORMATS = "mp3,wav,flac,aac"
 """Only so that a file without a picture is named for what it is."""
+JPEG = b"\xff\xd8\xff"
+"""A photograph whose EXIF comes first is not recognised by FFmpeg without its name."""
 
 
 def open_source(
@@ -75,6 +77,7 @@ def open_container(path: Path, limits: Limits = LIMITS) -> InputContainer:
     try:
         container = av.open(
             f"file:{path.absolute()}",  # the name of a protocol at its front would be obeyed
+            format="jpeg_pipe" if _head(path).startswith(JPEG) else None,
             options=options,
             metadata_errors="replace",
             timeout=(limits.open_timeout, limits.read_timeout),
@@ -138,10 +141,15 @@ def _stream(container: InputContainer, path: Path, limits: Limits) -> VideoStrea
 def _reason(path: Path, error: Exception) -> str:
     from av.error import ArgumentError
 
-    with path.open("rb") as file:
-        head = file.read(12)
-    if head[4:8] == b"ftyp":
+    if _head(path)[4:8] == b"ftyp":
         return f"{path} is incomplete (no index): copy or record it again"
+    if isinstance(error, EOFError):
+        return f"{path} ends before its first frame: copy or record it again"
     if isinstance(error, ArgumentError):  # the format is not on the list
         return f"{path} is neither a video nor a picture (playlists and text are refused)"
     return f"{path} cannot be read as a video or a picture ({getattr(error, 'strerror', error)})"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from math import ceil
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -93,10 +94,10 @@ class VideoSource:
         self.warnings: list[str] = []
         self._feed, self._name, self._span = feed, name, span
         self._strict, self._limits = strict, limits
-        self._frames = self._read()
+        self._reader = self._read()
         first = self._open()
         self.height, self.width = first.pixels.shape[:2]
-        self._first: Frame | None = first
+        self._frames = chain((first,), self._reader)
 
     @property
     def expected_frames(self) -> int | None:
@@ -106,14 +107,11 @@ class VideoSource:
         return None if self.seconds is None else max(1, round(self.seconds * self.rate))
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._first is not None:
-            first, self._first = self._first, None
-            yield first
-        yield from self._frames
+        """Goes on where the last iteration stopped."""
+        return self._frames
 
     def close(self) -> None:
-        self._first = None
-        self._frames.close()
+        self._reader.close()
         self._feed.close()
 
     def __enter__(self) -> Self:
@@ -131,10 +129,10 @@ class VideoSource:
         longest = self._limits.max_source_seconds
         if longest is not None and (self.seconds or 0) > longest:
             raise SourceError(
-                f"{self._name} lasts {self.seconds:.0f} s, at most {longest:.0f} s are taken:"
+                f"{self._name} lasts {self.seconds:g} s, at most {longest:g} s are taken:"
                 " choose a part with start and duration"
             )
-        first = next(self._frames, None)
+        first = next(self._reader, None)
         if first is None and self._span.start:
             raise SourceError(
                 f"{self._name} ends before {self._span.start:g} s: choose an earlier start"
@@ -147,6 +145,7 @@ class VideoSource:
         return first
 
     def _read(self) -> Generator[Frame]:
+        from av.error import FFmpegError
         from av.video.reformatter import VideoReformatter
 
         feed, reformatter, clock = self._feed, VideoReformatter(), Clock(self._feed)
@@ -159,7 +158,12 @@ class VideoSource:
             if cut := end is not None and pts >= end:
                 break
             self._check(picture, float((pts - begin) * feed.time_base))
-            pixels = to_pixels(picture, reformatter, feed.stretch)
+            try:
+                pixels = to_pixels(picture, reformatter, feed.stretch)
+            except FFmpegError as error:
+                raise SourceError(
+                    f"the colours of {self._name} cannot be converted: convert it to BT.709"
+                ) from error
             yield Frame(pixels, pts, feed.time_base, index)
             index += 1
         self._judge(index, clock, whole=not (cut or self._span.start))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ def download(repository: str, revision: str | None, *, offline: bool) -> Path:
     """The repository's folder on this machine, fetched with progress and resumed where it was broken off."""
     from huggingface_hub import snapshot_download
 
-    with _hub_sentences(repository, revision, offline):
+    with hub_sentences(repository, revision, offline):
         return Path(
             snapshot_download(
                 repository,
@@ -93,19 +93,24 @@ def download_file(repository: str, file: str, sha256: str, *, offline: bool) -> 
     """One file of a repository, refused when it is not the very file that was asked for."""
     from huggingface_hub import hf_hub_download
 
-    with _hub_sentences(repository, None, offline):
+    with hub_sentences(repository, None, offline):
         path = Path(hf_hub_download(repository, file, local_files_only=offline))
+    check_hash(path, sha256)
+    return path
+
+
+def check_hash(path: Path, sha256: str) -> None:
     with path.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if found != sha256:
         raise ModelError(
             f"{path} has SHA-256 {found[:12]}..., expected {sha256[:12]}...: remove it and download it again"
         )
-    return path
 
 
 @contextmanager
-def _hub_sentences(repository: str, revision: str | None, offline: bool) -> Iterator[None]:
+def hub_sentences(repository: str, revision: str | None, offline: bool) -> Generator[None]:
+    """Turns what the hub's client raises into one sentence each."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -191,7 +196,7 @@ def _module(from_pretrained: Callable[..., Any], place: Path, **settings: Any) -
 
 
 @contextmanager
-def _one_sentence(place: Path) -> Iterator[None]:
+def _one_sentence(place: Path) -> Generator[None]:
     from safetensors import SafetensorError
 
     try:

@@ -66,8 +66,9 @@ class DreamLite:
             states = self._encode(pictures_BCHW, ids_nBL[0])
         else:
             seen = self._see(pictures_BCHW)
-            texts = [self._read(seen, ids_BL) for ids_BL in ids_nBL]
-            states = torch.cat([seen.states_BLD, *texts], dim=1)
+            first, *others = [self._read(seen, ids_BL) for ids_BL in ids_nBL]
+            picture = seen.states_BLD.shape[1]
+            states = torch.cat([first, *(states[:, picture:] for states in others)], dim=1)
         lengths_Bn = torch.tensor([[prompt.length for prompt in row] for row in prompts])
         counts_BnL = torch.arange(len(prompts[0][0].ids)) < lengths_Bn[:, :, None]
         weights_Bn = [[prompt.weight for prompt in row] for row in prompts]

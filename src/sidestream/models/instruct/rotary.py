@@ -10,7 +10,7 @@ Rotation = tuple[torch.Tensor, torch.Tensor]
 
 def frequencies(width: int, theta: float) -> torch.Tensor:
     """Angle per step of position for each of width / 2 channel pairs."""
-    return theta ** -(torch.arange(0, width, 2).float() / width)
+    return 1 / theta ** (torch.arange(0, width, 2).float() / width)
 
 
 def rotation(angles_ND: torch.Tensor) -> Rotation:

@@ -120,7 +120,7 @@ def components(seed: int = 0) -> Components:
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     words = tokenizer()
-    ids = {token: words.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    ids = words.get_vocab()
     config = Qwen3VLConfig(
         text_config={**TEXT, "vocab_size": len(words)},
         vision_config=VISION,
@@ -138,6 +138,7 @@ def components(seed: int = 0) -> Components:
         for module in (unet, vae, text_encoder):
             _scale(module)
             module.eval().requires_grad_(False)
+        vae.get_parameter("decoder.layers.13.bias").fill_(0.5)  # mid-grey
     return Components(unet, vae, text_encoder, words, SCHEDULER)
 
 
@@ -179,5 +180,3 @@ def _scale(module: nn.Module) -> None:
         for ending, gain in GAINS.items():
             if name.endswith(ending):
                 weight.data.mul_(gain)
-    if hasattr(module, "decoder"):
-        nn.init.constant_(module.decoder.layers[-1].bias, 0.5)  # mid-grey

@@ -1,0 +1,183 @@
+"""The command line: one short function a command. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from itertools import tee, zip_longest
+from math import isqrt
+from signal import Signals
+from typing import TYPE_CHECKING, cast
+
+from sidestream import __version__
+from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.console import EXIT_CODES, Printer, complain, progress_bar, stopping
+from sidestream.errors import INTERRUPTED, SidestreamError
+from sidestream.flags import Command, Demo, Doctor, Metrics, Stylize, parse, prompt_of
+from sidestream.models import zoo
+from sidestream.models.instruct.template import clean
+from sidestream.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sidestream.report import Report
+    from sidestream.stylizer import Stylizer
+    from sidestream.types import Pixels
+
+Load = Callable[[str, ModelConfig], AbstractContextManager["Stylizer"]]
+
+
+def main(arguments: Sequence[str] | None = None, *, load: Load | None = None) -> int:
+    """Runs a command and returns its exit code; `load` stands in for Stylizer.load."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments) == ["--version"]:
+        print(f"sidestream {__version__}")
+        return 0
+    try:
+        command = parse(arguments)
+        return _run(command, Printer(command.json), load or _load)
+    except SidestreamError as error:
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("stopped")
+        return INTERRUPTED
+    except SystemExit as stop:
+        return cast(int, stop.code)
+
+
+def stylize(command: Stylize, printer: Printer, load: Load) -> int:
+    from sidestream.restyle import check, restyle
+
+    recipe = Recipe(
+        prompt=prompt_of(command),
+        model=command.model,
+        stream=command.stream,
+        loading=command.loading,
+    )
+    zoo.find(recipe.model, recipe.loading.revision)
+    check(command.source, command.target, command.file)
+    with load(recipe.model, recipe.loading) as stylizer, stopping() as caught:
+        with progress_bar() as progress:
+            report = restyle(
+                stylizer,
+                command.source,
+                command.target,
+                recipe,
+                command.file,
+                progress=progress,
+                stop=lambda: bool(caught),
+            )
+        return _conclude(printer, report, command.target, caught)
+
+
+def demo(command: Demo, printer: Printer, load: Load) -> int:
+    from sidestream.demo import restyle_demo
+
+    recipe = Recipe(prompt=clean(command.prompt), stream=StreamConfig(size=command.size))
+    with load(recipe.model, recipe.loading) as stylizer, stopping() as caught:
+        with progress_bar() as progress:
+            files, report = restyle_demo(
+                stylizer,
+                recipe,
+                command.output_dir,
+                command.seconds,
+                progress=progress,
+                stop=lambda: bool(caught),
+            )
+        printer.say("nano's weights are provisional: expect lively noise in place of a style")
+        return _conclude(printer, report, " and ".join(map(str, files)), caught)
+
+
+def models(printer: Printer) -> int:
+    from sidestream.doctor import is_here
+
+    rows = [
+        {
+            "name": entry.name,
+            "size": f"{isqrt(entry.pixels)}x{isqrt(entry.pixels)}",
+            "on this machine": "yes" if is_here(entry) else "no",
+            "licence": entry.licence.name,
+            "about": entry.about,
+        }
+        for entry in zoo.MODELS.values()
+    ]
+    printer.table(rows)
+    printer.json(rows)
+    return 0
+
+
+def doctor(printer: Printer, load: Load) -> int:
+    from sidestream.doctor import checks, nano_works
+
+    found = checks(load)
+    printer.table([{"check": one.name, "state": one.state, "found": one.found} for one in found])
+    for one in found:
+        if one.advice:
+            printer.say(f"{one.name}: {one.advice}")
+    printer.json([asdict(one) for one in found])
+    return 0 if nano_works(found) else 1
+
+
+def metrics(command: Metrics, printer: Printer) -> int:
+    from sidestream.eval.metrics import measure
+    from sidestream.media.open import open_source
+    from sidestream.media.pixels import fit
+
+    counts = [0, 0]
+
+    def pairs() -> Iterator[tuple[Pixels, Pixels]]:
+        for before, after in zip_longest(inputs, outputs):
+            counts[0] += before is not None
+            counts[1] += after is not None
+            if before and after:
+                height, width = after.pixels.shape[:2]
+                yield fit(before.pixels, Size(width, height)), after.pixels
+
+    with open_source(command.source) as inputs, open_source(command.target) as outputs:
+        left, right = tee(pairs())
+        measured = measure((pair[0] for pair in left), (pair[1] for pair in right))
+    if counts[0] != counts[1]:
+        complain(
+            f"{command.source} has {counts[0]} frames and {command.target} {counts[1]}:"
+            f" the first {min(counts)} of both are compared"
+        )
+    printer.table([{name: f"{value:.3f}" for name, value in measured.items()}])
+    printer.json({"frames": min(counts), **measured})
+    return 0
+
+
+def _run(command: Command, printer: Printer, load: Load) -> int:
+    match command:
+        case Stylize():
+            return stylize(command, printer, load)
+        case Demo():
+            return demo(command, printer, load)
+        case Doctor():
+            return doctor(printer, load)
+        case Metrics():
+            return metrics(command, printer)
+        case _:
+            return models(printer)
+
+
+def _load(model: str, config: ModelConfig) -> Stylizer:
+    from sidestream.stylizer import Stylizer
+
+    return Stylizer.load(model, config)
+
+
+def _conclude(printer: Printer, report: Report, where: str, caught: Sequence[Signals]) -> int:
+    for warning in report.warnings:
+        complain(f"warning: {warning}")
+    printer.say(
+        f"{report.frames_out} frames in {report.wall_seconds:.1f} s: {report.fps:.1f} fps"
+        f" ({report.step_fps:.1f} without reading, writing and text), in {where}"
+    )
+    printer.json(asdict(report))
+    if not report.stopped:
+        return 0
+    of = "" if report.frames_expected is None else f" of {report.frames_expected}"
+    complain(f"stopped after {report.frames_out}{of} frames; {where} holds them")
+    return EXIT_CODES[caught[0]]

@@ -1,0 +1,115 @@
+"""What a command shows: words, tables, a progress bar, JSON; and the signals that stop it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from sidestream.errors import INTERRUPTED, TERMINATED, SinkError
+
+STDOUT = Path("-")
+EXIT_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+
+Progress = Callable[[int, int | None], None]
+"""Told how many frames are done and how many are expected, where that is known."""
+
+
+class Printer:
+    """Words for people, and JSON where that was asked for; words give way where both would go to one place."""
+
+    def __init__(self, json_path: Path | None) -> None:
+        self._json_path = json_path
+        if json_path and not json_path.parent.is_dir():
+            raise SinkError(f"there is no folder {json_path.parent}: create it first")
+
+    @property
+    def _words(self) -> TextIO:
+        return sys.stderr if self._json_path == STDOUT else sys.stdout
+
+    def say(self, text: str) -> None:
+        self._words.write(f"{text}\n")
+
+    def table(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Drawn on a terminal, lines of aligned columns elsewhere."""
+        if self._words.isatty():
+            from rich.console import Console
+            from rich.table import Table
+
+            table = Table(*rows[0])
+            for row in rows:
+                table.add_row(*row.values())
+            Console(file=self._words).print(table)
+            return
+        lines = [tuple(rows[0]), *(tuple(row.values()) for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            self.say("  ".join(cells).rstrip())
+
+    def json(self, value: object) -> None:
+        if self._json_path is None:
+            return
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+        if self._json_path == STDOUT:
+            sys.stdout.write(text)
+            return
+        try:
+            self._json_path.write_text(text, "utf-8")
+        except OSError as error:
+            raise SinkError(f"{self._json_path} could not be written ({error.strerror})") from error
+
+
+def complain(text: str) -> None:
+    sys.stderr.write(f"sidestream: {text}\n")
+
+
+@contextmanager
+def progress_bar() -> Generator[Progress]:
+    """A bar with frames a second and the time left on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, expected: None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    start = time.perf_counter()
+    columns = (
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[fps]:.1f} fps"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, fps=0.0)
+
+        def show(done: int, expected: int | None) -> None:
+            fps = done / (time.perf_counter() - start)
+            bar.update(task, completed=done, total=expected, fps=fps)
+
+        yield show
+
+
+@contextmanager
+def stopping() -> Generator[list[signal.Signals]]:
+    """Notes the first signal to stop in place of obeying it; the second does what it always does."""
+    caught: list[signal.Signals] = []
+
+    def note(number: int, frame: object) -> None:
+        caught.append(signal.Signals(number))
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, note) for number in EXIT_CODES}
+    try:
+        yield caught
+    finally:
+        restore()

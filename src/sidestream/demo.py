@@ -1,0 +1,76 @@
+"""The sample clip restyled in one pass, alone and beside its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+from sidestream.config import within
+from sidestream.console import Progress
+from sidestream.media.sink import open_sink
+from sidestream.recipe import Recipe
+from sidestream.report import Meter, Report
+from sidestream.restyle import begin, deliver, settled
+from sidestream.stylizer import Stylizer
+from sidestream.synth.scenes import demo_clip
+from sidestream.types import Styled
+
+RATE = 24
+NAMES = {"sidestream-demo.mp4": False, "sidestream-demo-side.mp4": True}
+"""The files, and whether the input stands beside the result."""
+
+
+def restyle_demo(
+    stylizer: Stylizer,
+    recipe: Recipe,
+    folder: Path,
+    seconds: float,
+    *,
+    progress: Progress = lambda done, expected: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[list[Path], Report]:
+    """Writes the two files, replacing those of an earlier demo."""
+    within(0.1, 60, seconds=seconds)
+    assert recipe.stream.size is not None
+    recipe, size = settled(recipe, stylizer), recipe.stream.size
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {folder / name: compare for name, compare in NAMES.items()}
+    expected = round(seconds * RATE)
+    meter = Meter(stylizer.built)
+    with begin(stylizer, recipe) as opened, ExitStack() as stack:
+        sinks = [
+            stack.enter_context(
+                open_sink(
+                    path,
+                    size=size,
+                    rate=Fraction(RATE),
+                    metadata=recipe.metadata(),
+                    overwrite=True,
+                    compare=compare,
+                )
+            )
+            for path, compare in files.items()
+        ]
+
+        def write(styled: Styled) -> None:
+            for sink in sinks:
+                sink.write(styled)
+
+        stopped = deliver(
+            opened,
+            demo_clip(size, seconds, RATE),
+            write,
+            recipe.prompt,
+            expected=expected,
+            progress=progress,
+            stop=stop,
+        )
+    return list(files), meter.report(
+        sinks[0].frames,
+        expected=expected,
+        configuration={"source": "demo clip", **recipe.configuration()},
+        warnings=[*stylizer.built.notes, *sinks[0].warnings],
+        stopped=stopped,
+    )

@@ -1,0 +1,190 @@
+"""What works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from sidestream.config import ModelConfig, Size
+from sidestream.errors import ModelError, SidestreamError
+from sidestream.models import components, zoo
+from sidestream.report import versions
+
+if TYPE_CHECKING:
+    from sidestream.stylizer import Stylizer
+
+Load = Callable[[str, ModelConfig], AbstractContextManager["Stylizer"]]
+
+CODECS = {
+    "libx264": "write .mp4, .mov and .mkv",
+    "libvpx-vp9": "write .webm",
+    "gif": "write .gif",
+    "aac": "keep the sound in .mp4",
+    "libopus": "keep the sound in .webm",
+}
+REINSTALL = "install it again: pip install --force-reinstall"
+ENOUGH_MEMORY = 2e9
+ENOUGH_DISK = 1e9
+LARGE_MODEL = "dreamlite-mobile"
+LARGE_DISK = 8e9
+"""What its weights take."""
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    state: Literal["works", "note", "fails"]
+    found: str
+    advice: str = ""
+
+
+def checks(load: Load) -> list[Check]:
+    """All of them; `load` loads nano, which is run on two frames."""
+    return [
+        Check("python", "works", f"{platform.python_version()} on {platform.platform()}"),
+        *(_library(name, version) for name, version in versions().items()),
+        _device(),
+        *(_codec(name, use) for name, use in CODECS.items()),
+        _flow(),
+        _memory(),
+        _disk(),
+        *(_weights(entry) for entry in zoo.MODELS.values() if entry.weights),
+        _nano(load),
+    ]
+
+
+def nano_works(found: Sequence[Check]) -> bool:
+    return any(check.name == "nano" and check.state == "works" for check in found)
+
+
+def is_here(entry: zoo.Entry) -> bool:
+    """Whether a model can be loaded without a download."""
+    if entry.weights is None:
+        return True
+    try:
+        folder = components.download(entry.weights.repository, entry.weights.revision, offline=True)
+    except ModelError:
+        return False
+    return all(any((folder / part).glob("*.safetensors")) for part in components.CLASSES)
+
+
+def _library(name: str, version: str | None) -> Check:
+    if version is None:
+        return Check(name, "fails", "missing", f"install it: pip install {name}")
+    return Check(name, "works", version)
+
+
+def _device() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return Check("device", "works", f"{properties.name}, {_size(properties.total_memory)}")
+    if torch.backends.mps.is_available():
+        return Check("device", "works", "Apple GPU (mps)")
+    advice = f"nano runs well; {LARGE_MODEL} wants a GPU with CUDA"
+    if torch.version.cuda is not None:
+        advice += ", and torch finds no driver for its CUDA: check nvidia-smi"
+    return Check("device", "note", f"no GPU, {os.cpu_count()} CPU cores", advice)
+
+
+def _codec(name: str, use: str) -> Check:
+    try:
+        _encode_one(name)
+    except (ImportError, OSError, ValueError) as error:  # PyAV's errors are both of the latter
+        advice = f"sidestream cannot {use}; {REINSTALL} av"
+        return Check(name, "fails", str(error), advice)
+    return Check(name, "works", f"can {use}")
+
+
+def _encode_one(name: str) -> None:
+    """One picture, or a moment of silence."""
+    from av import AudioCodecContext, AudioFrame, CodecContext, VideoCodecContext, VideoFrame
+
+    codec = CodecContext.create(name, "w")
+    if isinstance(codec, VideoCodecContext):
+        codec.width = codec.height = 64
+        codec.pix_fmt = "rgb8" if name == "gif" else "yuv420p"
+        codec.time_base = Fraction(1, 25)
+        codec.encode(VideoFrame(64, 64, codec.pix_fmt))
+    elif isinstance(codec, AudioCodecContext):
+        codec.sample_rate, codec.layout = 48000, "stereo"
+        codec.format = "fltp" if name == "aac" else "flt"
+        codec.open()
+        silence = AudioFrame(codec.format.name, "stereo", codec.frame_size)
+        silence.sample_rate = codec.sample_rate
+        codec.encode(silence)
+
+
+def _flow() -> Check:
+    from sidestream.flow import dis
+
+    grey = np.zeros((64, 64), np.uint8)
+    try:
+        dis(grey, grey)
+    except (ImportError, AttributeError) as error:
+        advice = f"{REINSTALL} opencv-python-headless, and remove other opencv packages"
+        return Check("optical flow", "fails", str(error), advice)
+    return Check("optical flow", "works", "DIS")
+
+
+def _memory() -> Check:
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return Check("memory", "note", "this system does not tell")
+    if free < ENOUGH_MEMORY:
+        return Check(
+            "memory", "note", f"{_size(free)} free", "close programs, or use a smaller --size"
+        )
+    return Check("memory", "works", f"{_size(free)} free")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free
+    if free < ENOUGH_DISK:
+        return Check("disk", "note", f"{_size(free)} free here", "make room for what is written")
+    return Check("disk", "works", f"{_size(free)} free here")
+
+
+def _weights(entry: zoo.Entry) -> Check:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    if is_here(entry):
+        return Check(entry.name, "works", "on this machine")
+    place = next(
+        path for path in (Path(HF_HUB_CACHE), *Path(HF_HUB_CACHE).parents) if path.is_dir()
+    )
+    free = shutil.disk_usage(place).free
+    advice = f"the first use downloads about {_size(LARGE_DISK)} to {HF_HUB_CACHE}; it is licensed {entry.licence.name}"
+    if free < LARGE_DISK:
+        advice += f", and only {_size(free)} are free: set HF_HOME to a larger disk"
+    return Check(entry.name, "note", "not on this machine", advice)
+
+
+def _nano(load: Load) -> Check:
+    """Really runs it."""
+    frames = [np.full((64, 64, 3), level, np.uint8) for level in (64, 128)]
+    try:
+        with (
+            load("nano", ModelConfig()) as stylizer,
+            stylizer.open("a test", size=Size(64, 64)) as opened,
+        ):
+            done = sum(1 for _ in opened.run(frames))
+    except (SidestreamError, ImportError, OSError, RuntimeError) as error:
+        advice = "see the checks above; what cannot be explained by them is a bug: please report it"
+        return Check("nano", "fails", f"{type(error).__name__}: {error}", advice)
+    return Check("nano", "works", f"restyled {done} frames")
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"

@@ -1,0 +1,115 @@
+"""What a file is made from, and its way into the file's metadata and back. Imports neither torch nor any codec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from types import UnionType
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+from sidestream import __version__
+from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.cues import Cues
+from sidestream.errors import ConfigError
+from sidestream.models import zoo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Together with the source, all that the pixels of a file depend on."""
+
+    prompt: str | Cues
+    model: str = "nano"
+    stream: StreamConfig = StreamConfig()
+    loading: ModelConfig = ModelConfig()
+
+    def settings(self) -> dict[str, Any]:
+        """As JSON holds it; a size is written WxH."""
+        stream = asdict(self.stream)
+        stream["size"] = None if self.stream.size is None else str(self.stream.size)
+        return {"stream": stream, "loading": asdict(self.loading)}
+
+    def configuration(self) -> dict[str, Any]:
+        """For reports."""
+        return {"model": self.model, "prompt": str(self.prompt), **self.settings()}
+
+    def metadata(self) -> dict[str, str]:
+        return {
+            "software": f"sidestream {__version__}",
+            "model": self.model,
+            "licence": zoo.find(self.model).licence.name,
+            "cues" if isinstance(self.prompt, Cues) else "prompt": str(self.prompt),
+            "seed": str(self.stream.seed),
+            "settings": json.dumps(self.settings()),
+        }
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str], name: str) -> Recipe:
+        """Of the metadata of a file that sidestream wrote; `name` is the file's, for what is refused."""
+        if "settings" not in metadata:
+            raise ConfigError(f"{name} holds no settings: give --like a file that sidestream wrote")
+        try:
+            settings = json.loads(metadata["settings"])
+            return cls(
+                prompt=Cues.parse(metadata["cues"], f"cues of {name}")
+                if "cues" in metadata
+                else metadata["prompt"],
+                model=metadata["model"],
+                stream=_typed(StreamConfig, settings["stream"]),
+                loading=_typed(ModelConfig, settings["loading"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(
+                f"the settings in {name} cannot be used ({error}): it was written by"
+                f" {metadata.get('software')}, this is sidestream {__version__}"
+            ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """Which part of a file is restyled, and how the result is written."""
+
+    start: float = 0.0
+    """Seconds into the source where to begin."""
+    duration: float | None = None
+    """Seconds of the source to take. Default: to its end."""
+    strict: bool = False
+    """Fail where the source is damaged. Default: take what decodes and warn."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    faststart: bool = False
+    """Put the index of an .mp4 or .mov first, for the web."""
+    crf: int = 18
+    """Quality of the output's encoding, 0 (lossless) to 51 (worst)."""
+    compare: Literal["none", "side"] = "none"
+    """side: the input beside the result."""
+    output_size: Literal["working", "source"] = "working"
+    """Write at the working size, or scale back to the source's."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crf <= 51:
+            raise ConfigError(f"crf must be from 0 to 51, got {self.crf}")
+        if not self.start >= 0 or not (self.duration is None or self.duration > 0):
+            raise ConfigError(
+                f"start must be 0 or more and duration above 0, got {self.start} and {self.duration}"
+            )
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """A value out of JSON as the type of a setting; a file may come from anybody."""
+    options = get_args(kind)
+    if kind is Size:
+        return Size.parse(value)
+    if is_dataclass(kind):
+        kinds = get_type_hints(kind)
+        fields = {name: _typed(kinds[name], field) for name, field in value.items()}
+        return cast(Any, kind)(**fields)
+    if get_origin(kind) is UnionType:  # of something and None
+        return None if value is None else _typed(options[0], value)
+    if get_origin(kind) is tuple:
+        return tuple(_typed(options[0], item) for item in value)
+    allowed = value in options if options else type(value) in (kind, int if kind is float else kind)
+    if not allowed:
+        raise ValueError(f"{value!r} is not {kind}")
+    return value

@@ -1,0 +1,142 @@
+"""One video in, one video out: source, stream and sink put together, each in a lane of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from fractions import Fraction
+from os import PathLike, fspath
+from pathlib import Path
+
+import numpy as np
+
+from sidestream.build import auto_batch
+from sidestream.config import BATCH_SIZES, Size
+from sidestream.console import Progress
+from sidestream.cues import Cues, cued
+from sidestream.errors import ConfigError
+from sidestream.media.open import open_source
+from sidestream.media.sink import open_sink
+from sidestream.media.target import target
+from sidestream.media.video import VideoSource
+from sidestream.prefetch import ahead, behind
+from sidestream.recipe import FileOptions, Recipe
+from sidestream.report import Meter, Report
+from sidestream.stylizer import OpenStream, Stylizer
+from sidestream.types import Controls, Frame, Styled
+
+Place = str | PathLike[str]
+BENT = 1.1
+"""Scaling back to the source may stretch one side by this much more than the other, not more."""
+
+
+def check(source_path: Place, target_path: Place, options: FileOptions = FileOptions()) -> None:
+    """Refuses, before a model is loaded, what can be seen to fail."""
+    target(target_path, Path(source_path), overwrite=options.overwrite)
+    open_source(source_path, start=options.start, duration=options.duration).close()
+
+
+def restyle(
+    stylizer: Stylizer,
+    source_path: Place,
+    target_path: Place,
+    recipe: Recipe,
+    options: FileOptions = FileOptions(),
+    *,
+    progress: Progress = lambda done, expected: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Restyles a file. The stylizer is the one that the recipe asks for.
+
+    After an error nothing is left under the target's name; once `stop` says so, it holds what is done.
+    """
+    recipe = settled(recipe, stylizer)
+    meter = Meter(stylizer.built)
+    with (
+        open_source(
+            source_path, start=options.start, duration=options.duration, strict=options.strict
+        ) as source,
+        begin(stylizer, recipe) as opened,
+        open_sink(
+            target_path,
+            size=_output_size(stylizer, source, opened.controls, options),
+            rate=source.rate,
+            source_path=source_path,
+            metadata=recipe.metadata(),
+            overwrite=options.overwrite,
+            faststart=options.faststart,
+            crf=options.crf,
+            compare=options.compare == "side",
+        ) as sink,
+    ):
+        stopped = deliver(
+            opened,
+            source,
+            sink.write,
+            recipe.prompt,
+            expected=source.expected_frames,
+            progress=progress,
+            stop=stop,
+        )
+    return meter.report(
+        sink.frames,
+        expected=source.expected_frames,
+        configuration={"source": fspath(source_path), **asdict(options), **recipe.configuration()},
+        warnings=[*stylizer.built.notes, *source.warnings, *sink.warnings],
+        stopped=stopped,
+    )
+
+
+def settled(recipe: Recipe, stylizer: Stylizer) -> Recipe:
+    """With the batch size that is chosen by model and device, which the pixels depend on."""
+    built = stylizer.built
+    batch = recipe.stream.batch or auto_batch(built.entry.pixels, built.device.type)
+    return replace(recipe, stream=replace(recipe.stream, batch=batch))
+
+
+def begin(stylizer: Stylizer, recipe: Recipe) -> OpenStream:
+    """A stream for the recipe; a prompt of any cue that the model cannot read is refused here."""
+    if isinstance(recipe.prompt, str):
+        return stylizer.open(recipe.prompt, recipe.stream)
+    for cue in recipe.prompt.cues:
+        stylizer.built.model.read(Controls(prompt=cue.prompt))
+    return stylizer.open(recipe.prompt.cues[0].prompt, recipe.stream)
+
+
+def deliver(
+    opened: OpenStream,
+    frames: Iterable[Frame],
+    write: Callable[[Styled], object],
+    prompt: str | Cues,
+    *,
+    expected: int | None,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> bool:
+    """Decoding runs ahead and writing behind, so that neither lies between two batches. True: it was stopped."""
+    decoded = ahead(frames)
+    entering = cued(decoded, opened, prompt) if isinstance(prompt, Cues) else decoded
+    # The writer may be a whole batch behind: a batch's frames all come at once.
+    with behind(write, BATCH_SIZES[-1]) as put:
+        for done, styled in enumerate(opened.run(entering), 1):
+            put(styled)
+            progress(done, expected)
+            if stop():
+                return True
+    return False
+
+
+def _output_size(
+    stylizer: Stylizer, source: VideoSource, controls: Controls, options: FileOptions
+) -> Size:
+    blank = Frame(np.zeros((source.height, source.width, 3), np.uint8), 0, Fraction(1), 0)
+    height, width = stylizer.fit(blank, controls).pixels.shape[:2]
+    if options.output_size == "working":
+        return Size(width, height)
+    bent = (width * source.height) / (height * source.width)
+    if controls.fit != "stretch" and not 1 / BENT <= bent <= BENT:
+        raise ConfigError(
+            f"a working size of {width}x{height} cannot be scaled back to {source.width}x{source.height}"
+            " without distortion: use --fit stretch, or another --size"
+        )
+    return Size(source.width, source.height)
