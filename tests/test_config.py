@@ -19,7 +19,7 @@ from sidestream.types import Controls
         (StreamConfig, "strength", 1.01, "strength must be from 0.0 to 1.0"),
         (StreamConfig, "stability", -0.1, "stability must be from 0.0"),
         (StreamConfig, "blend", 0.96, "blend must be from 0.0 to 0.95"),
-        (StreamConfig, "flow_threads", 65, "flow_threads must be from 1 to 64"),
+        (ModelConfig, "flow_threads", 65, "flow_threads must be from 1 to 64"),
         (StreamConfig, "batch", 3, r"batch must be one of \(1, 2, 4, 8, 16\), got 3"),
         (Schedule, "text_every", 0, "text_every must be 1 or more"),
         (Schedule, "cond_every", 0, "cond_every must be 1 or more"),

@@ -47,7 +47,7 @@ def build(name: str, config: ModelConfig, backend: str = INDUCTOR) -> Built:
         vision_size=config.vision_size,
         compile_backend=backend if config.compile else None,
     )
-    engine = Engine(model, adapter, device, dtype)
+    engine = Engine(model, adapter, device, dtype, config.flow_threads)
     return Built(entry, config, model, engine, device, notes)
 
 

@@ -173,7 +173,7 @@ def _conclude(printer: Printer, report: Report, where: str, caught: Sequence[Sig
         complain(f"warning: {warning}")
     printer.say(
         f"{report.frames_out} frames in {report.wall_seconds:.1f} s: {report.fps:.1f} fps"
-        f" ({report.step_fps:.1f} without reading, writing and text), in {where}"
+        f" ({report.step_fps:.1f} in rendering alone), in {where}"
     )
     printer.json(asdict(report))
     if not report.stopped:

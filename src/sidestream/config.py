@@ -119,8 +119,6 @@ class StreamConfig:
     schedule: Schedule = field(default_factory=Schedule)
     flow: FlowName = "dis"
     """Optical flow: dis (chained, with occlusion) or farneback (the paper's, direct across the gap)."""
-    flow_threads: int = 2
-    """Threads that compute flow ahead of need."""
     fixed_noise: bool = False
     """The same noise for every frame."""
     blend: float = 0.0
@@ -133,7 +131,6 @@ class StreamConfig:
         within(0, 2**63 - 1, seed=self.seed)
         within(0.0, 1.0, strength=self.strength, stability=self.stability)
         within(0.0, 0.95, blend=self.blend)
-        within(1, 64, flow_threads=self.flow_threads)
         if self.batch is not None and self.batch not in BATCH_SIZES:
             raise ConfigError(f"batch must be one of {BATCH_SIZES}, got {self.batch}")
 
@@ -156,6 +153,8 @@ class ModelConfig:
     """Compile the model's functions."""
     revision: str | None = None
     """Revision of a hub repository."""
+    flow_threads: int = 2
+    """Threads that compute flow ahead of need."""
     offline: bool = False
     """Use only weights that are already on this machine."""
 
@@ -167,6 +166,7 @@ class ModelConfig:
             raise ConfigError(
                 f"vision_size must be a multiple of 32 from 32 to 1024, got {self.vision_size}"
             )
+        within(1, 64, flow_threads=self.flow_threads)
 
 
 OPERATING_POINTS: Mapping[str, StreamConfig] = {

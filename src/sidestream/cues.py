@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORM = "`TIME PROMPT` such as `0:04 [fade 1.5] turn this into a watercolor`"
 _NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
 _LINE = re.compile(
-    rf"(?:(?P<minutes>\d{{1,6}}):)?(?P<seconds>{_NUMBER})\s+(?:\[fade\s+(?P<fade>{_NUMBER})\]\s+)?(?P<prompt>[^\s\[].*)"
+    rf"(?:(?P<minutes>\d{{1,6}}):)?(?P<seconds>{_NUMBER})\s+(?:\[fade\s+(?P<fade>{_NUMBER})\]\s+)?(?P<prompt>\S.*)"
 )
 
 Prompts = str | tuple[tuple[str, float], ...]
@@ -119,6 +119,8 @@ def _cue(line: str, place: str) -> Cue:
         prompt = clean(match["prompt"])
     except PromptError as error:
         raise PromptError(f"{place}: {error}") from None
+    if prompt.startswith("[fade"):
+        raise PromptError(f"{place}: expected {FORM}, got {line[:60]!r}")
     return Cue(60 * minutes + seconds, prompt, float(match["fade"] or 0))
 
 

@@ -34,9 +34,8 @@ CODECS = {
 REINSTALL = "install it again: pip install --force-reinstall"
 ENOUGH_MEMORY = 2e9
 ENOUGH_DISK = 1e9
-LARGE_MODEL = "dreamlite-mobile"
-LARGE_DISK = 8e9
-"""What its weights take."""
+LARGE_DISK = 6e9
+"""What the weights of a large model take, about."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,14 @@ def checks(load: Load) -> list[Check]:
     """All of them; `load` loads nano, which is run on two frames."""
     return [
         Check("python", "works", f"{platform.python_version()} on {platform.platform()}"),
-        *(_library(name, version) for name, version in versions().items()),
-        _device(),
-        *(_codec(name, use) for name, use in CODECS.items()),
-        _flow(),
-        _memory(),
-        _disk(),
-        *(_weights(entry) for entry in zoo.MODELS.values() if entry.weights),
-        _nano(load),
+        *(library(name, version) for name, version in versions().items()),
+        device(),
+        *(codec(name, use) for name, use in CODECS.items()),
+        flow(),
+        memory(_free_memory()),
+        disk(shutil.disk_usage(Path.cwd()).free),
+        *(weights(entry) for entry in zoo.MODELS.values() if entry.weights),
+        nano(load),
     ]
 
 
@@ -77,27 +76,27 @@ def is_here(entry: zoo.Entry) -> bool:
     return all(any((folder / part).glob("*.safetensors")) for part in components.CLASSES)
 
 
-def _library(name: str, version: str | None) -> Check:
+def library(name: str, version: str | None) -> Check:
     if version is None:
         return Check(name, "fails", "missing", f"install it: pip install {name}")
     return Check(name, "works", version)
 
 
-def _device() -> Check:
+def device() -> Check:
     import torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_available():  # pragma: no cover - cuda
         properties = torch.cuda.get_device_properties(0)
         return Check("device", "works", f"{properties.name}, {_size(properties.total_memory)}")
-    if torch.backends.mps.is_available():
+    if torch.backends.mps.is_available():  # pragma: no cover - mps
         return Check("device", "works", "Apple GPU (mps)")
-    advice = f"nano runs well; {LARGE_MODEL} wants a GPU with CUDA"
-    if torch.version.cuda is not None:
-        advice += ", and torch finds no driver for its CUDA: check nvidia-smi"
+    advice = "nano runs well; a large model wants a GPU with CUDA"
+    if torch.version.cuda is not None:  # pragma: no cover - cuda
+        advice += ", for which torch finds no driver: does nvidia-smi list it?"
     return Check("device", "note", f"no GPU, {os.cpu_count()} CPU cores", advice)
 
 
-def _codec(name: str, use: str) -> Check:
+def codec(name: str, use: str) -> Check:
     try:
         _encode_one(name)
     except (ImportError, OSError, ValueError) as error:  # PyAV's errors are both of the latter
@@ -125,7 +124,7 @@ def _encode_one(name: str) -> None:
         codec.encode(silence)
 
 
-def _flow() -> Check:
+def flow() -> Check:
     from sidestream.flow import dis
 
     grey = np.zeros((64, 64), np.uint8)
@@ -137,41 +136,33 @@ def _flow() -> Check:
     return Check("optical flow", "works", "DIS")
 
 
-def _memory() -> Check:
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return Check("memory", "note", "this system does not tell")
-    if free < ENOUGH_MEMORY:
-        return Check(
-            "memory", "note", f"{_size(free)} free", "close programs, or use a smaller --size"
-        )
-    return Check("memory", "works", f"{_size(free)} free")
+def memory(free: int | None) -> Check:
+    if free is None:
+        return Check("memory", "note", "this system does not tell how much is free")
+    advice = "" if free >= ENOUGH_MEMORY else "close other programs, or use a smaller --size"
+    return Check("memory", "note" if advice else "works", f"{_size(free)} free", advice)
 
 
-def _disk() -> Check:
-    free = shutil.disk_usage(Path.cwd()).free
-    if free < ENOUGH_DISK:
-        return Check("disk", "note", f"{_size(free)} free here", "make room for what is written")
-    return Check("disk", "works", f"{_size(free)} free here")
+def disk(free: int) -> Check:
+    advice = "" if free >= ENOUGH_DISK else "make room for what will be written here"
+    return Check("disk", "note" if advice else "works", f"{_size(free)} free here", advice)
 
 
-def _weights(entry: zoo.Entry) -> Check:
-    from huggingface_hub.constants import HF_HUB_CACHE
-
+def weights(entry: zoo.Entry) -> Check:
     if is_here(entry):
         return Check(entry.name, "works", "on this machine")
-    place = next(
-        path for path in (Path(HF_HUB_CACHE), *Path(HF_HUB_CACHE).parents) if path.is_dir()
-    )
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cache = Path(HF_HUB_CACHE)
+    place = next(path for path in (cache, *cache.parents) if path.is_dir())
+    advice = f"the first use downloads about {_size(LARGE_DISK)} to {cache}; licence {entry.licence.name}"
     free = shutil.disk_usage(place).free
-    advice = f"the first use downloads about {_size(LARGE_DISK)} to {HF_HUB_CACHE}; it is licensed {entry.licence.name}"
     if free < LARGE_DISK:
-        advice += f", and only {_size(free)} are free: set HF_HOME to a larger disk"
+        advice += f"; only {_size(free)} are free there: set HF_HOME to a folder on a larger disk"
     return Check(entry.name, "note", "not on this machine", advice)
 
 
-def _nano(load: Load) -> Check:
+def nano(load: Load) -> Check:
     """Really runs it."""
     frames = [np.full((64, 64, 3), level, np.uint8) for level in (64, 128)]
     try:
@@ -184,6 +175,13 @@ def _nano(load: Load) -> Check:
         advice = "see the checks above; what cannot be explained by them is a bug: please report it"
         return Check("nano", "fails", f"{type(error).__name__}: {error}", advice)
     return Check("nano", "works", f"restyled {done} frames")
+
+
+def _free_memory() -> int | None:
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):  # pragma: no cover - not on Linux
+        return None
 
 
 def _size(size: float) -> str:

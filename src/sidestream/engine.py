@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from sidestream import flow
-from sidestream.config import StreamConfig
+from sidestream.config import ModelConfig
 from sidestream.prefetch import ahead, prefetch
 from sidestream.prepare import Preparer
 from sidestream.render import Rendered, Renderer
@@ -38,7 +38,7 @@ class Engine:
         adapter: TemporalAdapter | None,
         device: torch.device,
         dtype: torch.dtype,
-        flow_threads: int = StreamConfig().flow_threads,
+        flow_threads: int = ModelConfig().flow_threads,
     ) -> None:
         self.adapter = adapter
         self.device = device

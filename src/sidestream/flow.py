@@ -90,7 +90,7 @@ def chain(first: Backward, second: Backward) -> Backward:
 
 
 def targets_of(flow: Flow) -> tuple[Plane, Plane]:
-    """x and y of where the flow leads from each pixel."""
+    """Where the flow leads from each pixel, as x and y."""
     height, width = flow.shape[:2]
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     return flow[..., 0] + x, flow[..., 1] + y[:, None]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
 from os import PathLike, fspath
@@ -114,16 +115,24 @@ def deliver(
     stop: Callable[[], bool],
 ) -> bool:
     """Decoding runs ahead and writing behind, so that neither lies between two batches. True: it was stopped."""
-    decoded = ahead(frames)
-    entering = cued(decoded, opened, prompt) if isinstance(prompt, Cues) else decoded
     # The writer may be a whole batch behind: a batch's frames all come at once.
     with behind(write, BATCH_SIZES[-1]) as put:
-        for done, styled in enumerate(opened.run(entering), 1):
-            put(styled)
-            progress(done, expected)
-            if stop():
-                return True
+        try:
+            for done, styled in enumerate(opened.run(_entering(frames, opened, prompt)), 1):
+                put(styled)
+                progress(done, expected)
+                if stop():
+                    return True
+        except BaseException as error:
+            # Frames of the failed loop hold lanes that read the source, which is about to be closed.
+            traceback.clear_frames(error.__traceback__)
+            raise
     return False
+
+
+def _entering(frames: Iterable[Frame], opened: OpenStream, prompt: str | Cues) -> Iterator[Frame]:
+    decoded = ahead(frames)
+    return cued(decoded, opened, prompt) if isinstance(prompt, Cues) else decoded
 
 
 def _output_size(

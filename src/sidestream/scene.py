@@ -25,7 +25,7 @@ REACH = 3
 """How many cells a block may have moved on its own."""
 WANDER = 0.05
 """What each of those cells adds to the share: at a cut, blocks find something alike, but in no common direction."""
-OUTSIDE = 1e4
+OUTSIDE = 1e5
 """Grey level around the picture: nothing matches it."""
 
 
@@ -41,8 +41,10 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 def thumbnail(pixels: Pixels) -> Cells:
     """The picture as 32 x 32 grey cells, averages over a sample of its pixels."""
-    count = SIDE * SAMPLES
-    rows, columns = ((2 * np.arange(count) + 1) * side // (2 * count) for side in pixels.shape[:2])
+    # At uneven distances, so that stripes as fine as an even grid do not show as light and dark.
+    steps = np.arange(SIDE * SAMPLES)
+    places = (steps + 0.618 * steps % 1) / (SIDE * SAMPLES)
+    rows, columns = ((places * side).astype(int) for side in pixels.shape[:2])
     sample = pixels.take(rows, 0).take(columns, 1).astype(np.float32)
     return TO_CELLS @ (sample @ LUMA) @ TO_CELLS.T
 
@@ -107,19 +109,16 @@ def _motion(old: Cells, new: Cells, shift: Shift) -> float:
 def _unexplained(before: Cells, after: Cells, shift: Shift) -> float:
     windows = sliding_window_view(np.pad(before, SIDE, constant_values=OUTSIDE), (SIDE, SIDE))
     variance = TO_BLOCKS @ np.square(after) @ TO_BLOCKS.T
-    # Grain, water and leaves never match: a tenth of the picture's variance, and 6 grey levels, count for nothing.
-    scale = variance + 0.1 * variance.mean() + 32
+    # Grain, water and leaves never match: a fifth of the picture's variance, and 6 grey levels, count for nothing.
+    scale = variance + 0.2 * variance.mean() + 32
 
     def shares(y: int, x: int) -> Cells:
         near = tuple(slice(SIDE - centre - REACH, SIDE - centre + REACH + 1) for centre in (y, x))
-        return (
-            TO_BLOCKS @ np.square(windows[near] - after) @ TO_BLOCKS.T / scale
-            + DISTANCE[..., None, None]
-        )
+        errors = TO_BLOCKS @ np.square(windows[near] - after) @ TO_BLOCKS.T
+        return (errors / scale + DISTANCE[..., None, None]).min((0, 1))
 
-    moved = shares(*shift)
-    best = moved.min((0, 1))
+    best = shares(*shift)
     if shift != (0, 0):
-        best = np.minimum(best, shares(0, 0).min((0, 1)))
-    in_view = moved[REACH, REACH] < 100
+        best = np.minimum(best, shares(0, 0))
+    in_view = tuple(slice(-(-max(0, s) // BLOCK), (SIDE + min(0, s)) // BLOCK) for s in shift)
     return float(np.minimum(best, 1)[in_view].mean())

@@ -49,6 +49,7 @@ class Maker:
         size: tuple[int, int] = (128, 96),
         sound: str | None = None,
         sound_rate: int = 48_000,
+        sound_seconds: float | None = None,
         rotation: int = 0,
         options: dict[str, str] | None = None,
         container: dict[str, str] | None = None,
@@ -76,7 +77,7 @@ class Maker:
                 frame.time_base = time_base
                 output.mux(stream.encode(frame))
             if heard:
-                _tone(output, heard, len(shown) / RATE, sound_rate)
+                _tone(output, heard, sound_seconds or len(shown) / RATE, sound_rate)
             output.mux(stream.encode())
         return path
 

@@ -109,6 +109,22 @@ def test_too_many_pixels_by_the_header(make):
     assert "128x96 pixels, at most 10000" in refused(make.video(), limits=limits)
 
 
+def test_too_many_pixels_once_they_are_square(make):
+    def wide(stream):
+        stream.codec_context.sample_aspect_ratio = Fraction(3, 1)
+
+    limits = replace(LIMITS, max_source_pixels=20_000)
+    assert "128x96 pixels, at most 20000" in refused(make.video(setup=wide), limits=limits)
+
+
+def test_too_many_pixels_on_the_way(make):
+    path = make.video("first.ts", 24)
+    path.write_bytes(path.read_bytes() + make.video("big.ts", 24, size=(640, 480)).read_bytes())
+    with open_source(path, limits=replace(LIMITS, max_source_pixels=100_000)) as source:
+        assert {frame.pixels.shape for frame in source} == {(96, 128, 3)}
+    assert source.warnings
+
+
 def test_a_huge_picture_is_never_decoded(make, tmp_path):
     path = make.video("bomb.png", 1, codec="png", pix_fmt="rgb24", size=(640, 480))
     assert "more than 10000 pixels" in refused(
@@ -164,6 +180,8 @@ def test_unusual_names(make, stem):
 
 def test_a_start_after_the_end(make):
     assert "ends before 9 s" in refused(make.video(), start=9)
+    picture = make.video("one.png", 1, codec="png", pix_fmt="rgb24")
+    assert "ends before 9 s" in refused(picture, start=9)
 
 
 @pytest.mark.parametrize("part", [{"start": -1.0}, {"duration": 0.0}])

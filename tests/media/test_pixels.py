@@ -121,3 +121,9 @@ def test_every_level_survives_the_way_to_unit_range_and_back():
 def test_bytes_are_rounded_and_clamped():
     pictures = torch.tensor([-3.0, 99.6 / 127.5 - 1, 5.0]).reshape(1, 3, 1, 1)
     assert to_bytes(pictures).flatten().tolist() == [0, 100, 255]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_picture_of_the_right_size_is_not_touched(how):
+    pixels = np.ones((32, 32, 3), np.uint8)
+    assert np.shares_memory(fit(pixels, Size(32, 32), how), pixels)

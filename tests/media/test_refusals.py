@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from sidestream.config import LIMITS, Size
@@ -208,3 +210,24 @@ def test_a_first_frame_that_cannot_be_written(tmp_path, frames):
     (tmp_path / "out.part.png").mkdir()
     with pytest.raises(SinkError, match="could not be written"):
         sink.write(frames[0])
+
+
+def test_a_disk_that_is_full_at_once(tmp_path, frames):
+    sink = open_sink(tmp_path / "out.mkv", **WHAT)
+    (tmp_path / "out.part.mkv").unlink()
+    (tmp_path / "out.part.mkv").symlink_to("/dev/full")
+    with pytest.raises(SinkError, match="No space left on device"), sink:
+        for styled in frames:
+            sink.write(styled)
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def test_few_frames_are_held_while_writing(tmp_path, styled):
+    frame = Frame(np.zeros((256, 256, 3), np.uint8), 0, Fraction(1, 24), 0)
+    with open_sink(tmp_path / "out.mp4", **{**WHAT, "size": Size(256, 256)}) as sink:
+        tracemalloc.start()
+        for index in range(60):
+            sink.write(styled(replace(frame, pts=index, pixels=frame.pixels + np.uint8(index))))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 6 * 256 * 256 * 3

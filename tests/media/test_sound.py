@@ -138,3 +138,12 @@ def test_sound_waits_for_time_zero(make, restyle):
     with open_source(path) as source:
         assert next(iter(source)).seconds >= 10
     assert Fraction(0) <= heard(restyle(path, "out.mkv")[0])[2] < 0.03
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.webm"])
+def test_sound_may_end_before_the_pictures(make, restyle, name):
+    path = make.video("clip.mp4", 60, sound="aac", sound_seconds=1.0)
+    out, warnings = restyle(path, name)
+    with open_source(out, strict=True) as written:
+        assert len(list(written)) == 60 and warnings == []
+    assert 0.9 < len(heard(out)[1]) / 48_000 < 1.1

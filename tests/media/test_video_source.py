@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,15 +62,46 @@ def test_a_part_is_exact(make, name, start, duration):
         assert abs(source.expected_frames - len(expected)) <= 2
 
 
+def test_a_raw_stream_has_neither_times_nor_an_index(make):
+    path = make.video("clip.h264", 48, options={"g": "12", "bf": "0"})
+    with open_source(path) as source:
+        whole = [frame.seconds for frame in source]
+    with open_source(path, start=0.5, duration=1) as source:
+        part = [frame.seconds for frame in source]
+    assert part == [time for time in whole if 0.5 <= time < 1.5] and len(part) in (24, 25)
+
+
 def test_damage_costs_no_more_than_itself(make):
     path = make.video(pictures=60, options={"g": "12"})
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+        places = [p.pos + p.size // 2 for p in packets if not p.is_keyframe][::5]
     data = bytearray(path.read_bytes())
-    begin = data.index(b"mdat") + 1000
-    for place in np.random.default_rng(3).integers(begin, len(data) - 3000, 12):
-        data[place] ^= 0xFF
+    for place in places:
+        data[place : place + 4] = b"\xff" * 4
     path.write_bytes(data)
     with open_source(path) as source:
-        assert len(list(source)) >= 54
+        assert len(list(source)) >= 54 and len(places) >= 10
+
+
+def test_a_container_that_cannot_be_read_on(make):
+    path = make.video("clip.y4m", 20, codec="wrapped_avframe")
+    data = path.read_bytes()
+    tenth = [place for place in range(len(data)) if data.startswith(b"FRAME", place)][10]
+    path.write_bytes(data[:tenth] + b"WRONG" + data[tenth + 5 :])
+    with open_source(path) as source:
+        assert 10 <= len(list(source)) < 20
+    assert "1 packet could not be decoded" in source.warnings
+
+
+def test_few_frames_are_held(make):
+    path = make.video(pictures=120, size=(256, 256))
+    with open_source(path) as source:
+        tracemalloc.start()
+        count = sum(1 for _ in source)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert count == 120 and peak < 6 * 256 * 256 * 3
 
 
 def test_packets_that_cannot_be_decoded_are_counted(make):

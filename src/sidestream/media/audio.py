@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidestream.config import LIMITS, Limits
 from sidestream.media.open import open_container
 
 if TYPE_CHECKING:
@@ -31,34 +31,28 @@ RATE = 48_000
 class AudioTrack:
     """Carries sound from `source` to `output`, on the time of the pictures. Owns the opened source.
 
-    Time runs from `begin(origin)`, the time in the source of the first picture written.
+    `origin` is the time, in the source, of the first picture that is written.
     """
 
     def __init__(
-        self, source: InputContainer, stream: AudioStream, output: OutputContainer
+        self,
+        source: InputContainer,
+        stream: AudioStream,
+        output: OutputContainer,
+        origin: Fraction,
     ) -> None:
-        self._source, self._stream, self._output = source, stream, output
-        self._copies = stream.codec_context.name in COPIED[output.format.name] and _is_complete(
-            stream
-        )
+        from av.error import FFmpegError
+
+        self._source, self._output, self._origin = source, output, origin
+        self._copies = _can_copy(stream, output)
         self._target = (
             output.add_stream_from_template(stream) if self._copies else _encoder(stream, output)
         )
-        self._origin = Fraction(0)
-        self._packets: Iterator[tuple[Fraction, Packet[AudioStream]]] = iter(())
-        self._next: tuple[Fraction, Packet[AudioStream]] | None = None
         self.warnings: list[str] = []
-
-    def begin(self, origin: Fraction) -> None:
-        from av.error import FFmpegError
-
-        self._origin = origin
         if origin > 1:
-            try:
-                self._source.seek(int((origin - 1) * 1_000_000))
-            except FFmpegError:
-                self.warnings.append("the sound was searched from its beginning")
-        self._packets = self._read()
+            with suppress(FFmpegError):  # what cannot seek is read from its beginning
+                source.seek(int((origin - 1) * 1_000_000))
+        self._packets = self._read(stream)
         self._next = next(self._packets, None)
 
     def write_until(self, seconds: Fraction) -> None:
@@ -71,13 +65,13 @@ class AudioTrack:
             self._mux_encoded(self._target.encode())
         self._source.close()
 
-    def _read(self) -> Iterator[tuple[Fraction, Packet[AudioStream]]]:
+    def _read(self, stream: AudioStream) -> Iterator[tuple[Fraction, Packet[AudioStream]]]:
         """Packets with their time in the output, from 0 on."""
         from av.error import FFmpegError
 
         last = Fraction(-1, RATE)
         try:
-            for packet in self._source.demux(self._stream):
+            for packet in self._source.demux(stream):
                 if packet.pts is None:
                     continue
                 time = packet.pts * packet.time_base - self._origin
@@ -110,27 +104,25 @@ class AudioTrack:
         self._output.mux([packet for packet in packets if _ends_after_zero(packet)])
 
 
-def open_audio(
-    source: Path, output: OutputContainer, limits: Limits = LIMITS
-) -> AudioTrack | str | None:
+def open_audio(source: Path, output: OutputContainer, origin: Fraction) -> AudioTrack | str | None:
     """The track to write; a sentence if there is sound that cannot be brought over; None if there is none."""
-    container = open_container(source, limits)
+    container = open_container(source)
     stream = next(iter(container.streams.audio), None)
-    if stream is None or not stream.codec_context:
-        container.close()
-        return (
-            None if stream is None else f"the sound of {source} cannot be decoded and was left out"
-        )
-    return AudioTrack(container, stream, output)
+    if stream is not None and stream.codec_context:
+        return AudioTrack(container, stream, output, origin)
+    container.close()
+    return stream and f"the sound of {source} cannot be decoded and was left out"
 
 
 def _ends_after_zero(packet: Packet[AudioStream]) -> bool:
     return packet.pts is None or packet.pts + (packet.duration or 1) > 0
 
 
-def _is_complete(stream: AudioStream) -> bool:
+def _can_copy(stream: AudioStream, output: OutputContainer) -> bool:
     """AAC of a broadcast stream says in every packet what a file wants to know at its head."""
-    return stream.codec_context.name != "aac" or stream.codec_context.extradata is not None
+    codec = stream.codec_context
+    complete = codec.name != "aac" or codec.extradata is not None
+    return complete and codec.name in COPIED[output.format.name]
 
 
 def _encoder(stream: AudioStream, output: OutputContainer) -> AudioStream:

@@ -63,7 +63,8 @@ class Decoder:
         self._last = -1
 
     def pictures(self, start: int) -> Iterator[VideoFrame]:
-        if start <= self.origin or not self._seek(start):
+        timed = self._stream.start_time is not None
+        if start <= self.origin or not timed or not self._seek(start):
             yield from self._decode(start)
             return
         found = self._decode(start)
@@ -71,7 +72,8 @@ class Decoder:
         if first is not None and first.pts is not None and first.pts <= start:
             yield first
             yield from found
-        elif self._seek(self.origin):  # the index led past the place
+        else:  # the index led past the place
+            self._seek(self.origin)
             yield from self._decode(start)
 
     def close(self) -> None:

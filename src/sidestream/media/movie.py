@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 THREADS = 4
 MAX_RATE = 240
-FRAGMENT = "250000"
-"""Microseconds of video that a fragment holds: what a killed process loses, beside what the encoder holds."""
-# Fragments while writing, an ordinary index once closed. Offsets may be negative because a file that is
-# fragmented has no edit list to say that pictures begin at 0.
-FRAGMENTED = {"movflags": "hybrid_fragmented+negative_cts_offsets", "frag_duration": FRAGMENT}
+GROUP_SECONDS = Fraction(1, 2)
+"""Between keyframes, and so what a killed process loses beside what the encoder holds back."""
+# Fragments while writing, an ordinary index once closed. A fragment ends at a keyframe and nowhere else: cut by
+# duration, sound would end it too, and the muxer would have to guess how long its last picture is shown. Offsets
+# may be negative because a fragmented file has no edit list to say that pictures begin at 0.
+FRAGMENTED = {"movflags": "hybrid_fragmented+frag_keyframe+negative_cts_offsets"}
 CLUSTERED = {"cluster_time_limit": "250"}
 WRITTEN_AT_ONCE = {"flush_packets": "1", "max_interleave_delta": "100000"}
 BT709 = 1
@@ -45,7 +46,7 @@ class Kind:
 
 
 # The encoder holds back few frames, which a killed process would lose.
-H264 = {"preset": "veryfast", "rc-lookahead": "10"}
+H264 = {"preset": "veryfast", "rc-lookahead": "5", "bf": "2"}
 VP9 = {"b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1", "lag-in-frames": "8"}
 KINDS = {
     ".mp4": Kind("libx264", True, FRAGMENTED, H264),
@@ -122,12 +123,12 @@ class MovieWriter:
     def _begin(self, frame: Frame) -> tuple[Frame, VideoStream]:
         if self._first is None or self._video is None:
             self._first, self._video = frame, self._add_video(frame)
-            audio = open_audio(self._source, self._container) if self._source else None
-            if isinstance(audio, str):
-                self.warnings.append(audio)
-            elif audio is not None:
-                self._audio = audio
-                audio.begin(frame.pts * frame.time_base)
+            if self._source:
+                audio = open_audio(self._source, self._container, frame.pts * frame.time_base)
+                if isinstance(audio, str):
+                    self.warnings.append(audio)
+                else:
+                    self._audio = audio
         return self._first, self._video
 
     def _add_video(self, frame: Frame) -> VideoStream:
@@ -147,7 +148,7 @@ class MovieWriter:
         assert isinstance(video, Stream)
         codec = video.codec_context
         codec.time_base = frame.time_base
-        codec.gop_size = max(1, int(rate))
+        codec.gop_size = max(1, int(rate * GROUP_SECONDS))
         codec.thread_count = THREADS
         codec.colorspace = codec.color_primaries = codec.color_trc = BT709
         codec.color_range = LIMITED_RANGE

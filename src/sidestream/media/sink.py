@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ import numpy as np
 from sidestream.config import LIMITS, Limits, Size
 from sidestream.errors import ConfigError, SinkError
 from sidestream.media.gif import GifWriter
-from sidestream.media.metadata import BESIDE, sidecar
+from sidestream.media.metadata import BESIDE, write_beside
 from sidestream.media.movie import KINDS, MovieWriter, Picture, faststart
 from sidestream.media.pixels import resize
 from sidestream.media.stills import FolderWriter, PictureWriter
@@ -126,8 +125,7 @@ class VideoSink:
         """A folder has its settings from the beginning, a movie inside; other pictures have them beside."""
         path = self._target.path
         if self._output.metadata and not self._target.folder and path.suffix.lower() in BESIDE:
-            text = json.dumps(dict(self._output.metadata), indent=2, ensure_ascii=False)
-            sidecar(path).write_text(text + "\n", "utf-8")
+            write_beside(path, self._output.metadata)
 
     @contextmanager
     def _disk(self) -> Generator[None]:
@@ -192,7 +190,7 @@ def open_sink(
         return VideoSink(
             place, _writer(place, Picture(shown, rate, crf), metadata, source), output, _free_bytes
         )
-    except SinkError:
+    except BaseException:
         place.discard()
         raise
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from sidestream.errors import SinkError
-from sidestream.media.metadata import IN_FOLDER
+from sidestream.media.metadata import write_beside
 from sidestream.types import Frame, Pixels
-
-JPEG_QUALITY = 95
 
 
 class PictureWriter:
@@ -38,8 +35,7 @@ class FolderWriter:
     def __init__(self, folder: Path, metadata: Mapping[str, str]) -> None:
         self._folder, self._count = folder, 0
         self.warnings: list[str] = []
-        text = json.dumps(dict(metadata), indent=2, ensure_ascii=False)
-        (folder / IN_FOLDER).write_text(text + "\n", "utf-8")
+        write_beside(folder, metadata)
 
     def add(self, pixels: Pixels, frame: Frame) -> None:
         _save(self._folder / f"{self._count:06d}.png", pixels)
@@ -52,5 +48,5 @@ class FolderWriter:
 def _save(path: Path, pixels: Pixels) -> None:
     import cv2
 
-    _, data = cv2.imencode(path.suffix, pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _, data = cv2.imencode(path.suffix, pixels[..., ::-1])
     path.write_bytes(data.tobytes())

@@ -187,14 +187,14 @@ class VideoSource:
     def _judge(self, frames: int, clock: Clock, *, whole: bool) -> None:
         feed = self._feed
         if feed.failures:
-            self.warnings.append(f"{_packets(feed.failures)} could not be decoded")
+            self.warnings.append(f"{_count(feed.failures, 'packet')} could not be decoded")
         if whole and feed.count and feed.packets < feed.count:
             self.warnings.append(f"the file ends early: {frames} of {feed.count} frames")
         if clock.repairs:
-            self.warnings.append(f"{clock.repairs} times were missing or out of order")
+            self.warnings.append(f"{_count(clock.repairs, 'timestamp')} missing or out of order")
         if self._strict and self.warnings:
             raise SourceError(f"{self._name}: {'; '.join(self.warnings)}")
 
 
-def _packets(count: int) -> str:
-    return "1 packet" if count == 1 else f"{count} packets"
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

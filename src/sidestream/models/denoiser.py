@@ -60,7 +60,7 @@ class Denoiser:
         shape = (batch, length, self._heads, self._head_width)
         layers: list[torch.Tensor] = []
         for attention in self._readers:
-            key = attention.norm_k(attention.to_k(hidden).view(shape))
+            key = _norm(attention.norm_k, attention.to_k(hidden).view(shape))
             value = attention.to_v(hidden).view(shape)
             layers.append(torch.stack((key, value), dim=1))
         return torch.stack(layers, dim=1).transpose(3, 4).contiguous()
@@ -169,7 +169,7 @@ class Denoiser:
     def _look_around(self, attention: Any, tokens_BND: torch.Tensor) -> torch.Tensor:
         batch, count, _ = tokens_BND.shape
         shape = (batch, count, self._heads, self._head_width)
-        key = attention.norm_k(attention.to_k(tokens_BND).view(shape)).transpose(1, 2)
+        key = _norm(attention.norm_k, attention.to_k(tokens_BND).view(shape)).transpose(1, 2)
         value = attention.to_v(tokens_BND).view(shape).transpose(1, 2)
         return _attend(attention, tokens_BND, key, value, None)
 
@@ -214,12 +214,17 @@ def _attend(
     batch, count, _ = tokens_BND.shape
     groups, width = key_BGLd.shape[1], key_BGLd.shape[3]
     share = attention.heads // groups
-    query = attention.norm_q(attention.to_q(tokens_BND).view(batch, count, attention.heads, width))
+    query = attention.to_q(tokens_BND).view(batch, count, attention.heads, width)
+    query = _norm(attention.norm_q, query)
     query = query.view(batch, count, groups, share, width).transpose(1, 2)
     query = query.reshape(batch, groups, count * share, width)
     seen = F.scaled_dot_product_attention(query, key_BGLd, value_BGLd, attn_mask=bias)
     seen = seen.view(batch, groups, count, share, width).transpose(1, 2)
     return attention.to_out[0](seen.reshape(batch, count, -1))
+
+
+def _norm(norm: Any, hidden: torch.Tensor) -> torch.Tensor:
+    return F.rms_norm(hidden, norm.weight.shape, norm.weight, norm.eps)
 
 
 def _resnet(block: Any, hidden_BCHW: torch.Tensor, time_BC: torch.Tensor) -> torch.Tensor:

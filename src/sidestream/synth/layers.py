@@ -33,9 +33,8 @@ def place(x: float, y: float, angle: float = 0, scale: float = 1, pivot: Point =
 
 
 def mix(low: ArrayLike, high: ArrayLike, amount: Plane) -> Canvas:
-    dark, light = np.asarray(low, np.float32), np.asarray(high, np.float32)
-    share = np.asarray(amount.clip(0, 1), np.float32)[..., None]
-    return dark + share * (light - dark)
+    start, share = np.asarray(low, np.float32), amount.clip(0, 1)[..., None]
+    return np.asarray(start + share * (np.asarray(high, np.float32) - start), np.float32)
 
 
 class Layer:
@@ -81,7 +80,7 @@ class Layer:
 
         rows, columns = self.x.shape
         total = np.full((rows, columns), 0.5, np.float32)
-        for octave in range(4):
+        for octave in range(5):
             cells = [
                 max(2, round(n * 2**octave / (self.unit * side)))
                 for n, side in ((rows, height), (columns, width))

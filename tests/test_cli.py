@@ -1,0 +1,272 @@
+"""The command: its flags, what it prints, how it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, fields
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+import sidestream
+from clips import write_clip
+from commands import Runner
+from pictures import sliding
+from sidestream import Stylizer
+from sidestream.cli import main
+from sidestream.config import OPERATING_POINTS, ModelConfig, Schedule, StreamConfig
+from sidestream.console import Printer, progress_bar, stopping
+from sidestream.media.open import open_source
+from sidestream.recipe import FileOptions
+
+COMMANDS = ["demo", "stylize", "models", "doctor", "metrics"]
+SMALL = ("--size", "64x64")
+
+
+@pytest.fixture
+def run(nano: Stylizer, capsys: pytest.CaptureFixture[str]) -> Runner:
+    return Runner(nano, capsys)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "in.mp4")
+
+
+def names(config: type) -> set[str]:
+    nested = {"stream", "loading", "file", "schedule"}
+    return {field.name for field in fields(config)} - nested
+
+
+def test_version(run: Runner):
+    done = run("--version")
+    assert (done.code, done.out) == (0, f"sidestream {sidestream.__version__}\n")
+
+
+@pytest.mark.parametrize("config", [StreamConfig, Schedule, ModelConfig, FileOptions])
+def test_every_setting_is_a_flag_with_its_help(run, monkeypatch, config: type):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = re.sub(r"[\s│]+", " ", run("stylize", "--help").out)
+    for name in names(config):
+        found = re.search(rf"--{name.replace('_', '-')}\b(.*?)\(default", shown)
+        assert found and len(found[1].split()) >= 4, name
+
+
+def test_help_names_every_operating_point(run: Runner):
+    shown = run("stylize", "--help").out
+    assert all(name in shown for name in OPERATING_POINTS)
+
+
+def test_the_help_of_every_command_is_light():
+    code = (
+        "import sys; from sidestream.cli import main\n"
+        f"for name in {COMMANDS}: assert main([name, '--help']) == 0\n"
+        "heavy = {'torch', 'numpy', 'av', 'cv2', 'diffusers', 'transformers'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    before = os.times()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    after = os.times()
+    assert done.stdout.splitlines()[-1] == "[]"
+    spent = after.children_user + after.children_system
+    assert spent - before.children_user - before.children_system < len(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Missing subcommand"),
+        (("paint",), "paint"),
+        (("stylize", "a.mp4"), "Required"),
+        (("stylize", "a", "b", "--stepz", "3"), "--stepz"),
+        (("stylize", "a", "b", "--steps", "many"), "many"),
+        (("stylize", "a", "b", "--fit", "bend"), "bend"),
+    ],
+)
+def test_usage_errors(run: Runner, arguments: tuple[str, ...], said: str):
+    done = run(*arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def settings_of(run: Runner, clip: Path, *arguments: object) -> dict:
+    """What a run was configured to, by its report."""
+    done = run("stylize", clip, f"{clip.parent}/out/", "--overwrite", "--json", "-", *arguments)
+    assert done.code == 0, done.err
+    return json.loads(done.out)["configuration"]
+
+
+def test_flags_win_over_an_operating_point(run: Runner, clip: Path):
+    point = ("--prompt", "x", "--point", "paper")
+    found = settings_of(run, clip, *SMALL, *point, "--cond-every", 2)["stream"]
+    assert (found["batch"], found["flow"], found["fit"]) == (8, "farneback", "square")
+    assert found["schedule"]["cond_every"] == 2
+    assert found["schedule"]["cut_threshold"] is None
+
+
+def test_a_file_is_made_again_like_another(run: Runner, clip: Path, tmp_path: Path):
+    first, again = tmp_path / "first.mkv", tmp_path / "again.mkv"
+    how = ("--prompt", "an oil painting", "--seed", 7, "--steps", 2, "--blend", 0.5, *SMALL)
+    assert run("stylize", clip, first, *how).code == 0
+    assert run("stylize", clip, again, "--like", first).code == 0
+    pictures = [[frame.pixels for frame in open_source(path)] for path in (first, again)]
+    assert len(pictures[0]) == 12
+    assert all((a == b).all() for a, b in zip(*pictures, strict=True))
+
+
+def test_flags_win_over_another_file(run: Runner, clip: Path, tmp_path: Path):
+    first = tmp_path / "first.mkv"
+    assert run("stylize", clip, first, "--prompt", "day", "--seed", 7, *SMALL).code == 0
+    found = settings_of(run, clip, "--like", first, "--prompt", "night", "--steps", 2)
+    assert found["prompt"] == "night"
+    assert (found["stream"]["seed"], found["stream"]["steps"]) == (7, 2)
+
+
+def test_words_make_room_for_json(run: Runner, clip: Path, tmp_path: Path):
+    done = run("stylize", clip, tmp_path / "a.mp4", "--prompt", "x", *SMALL, "--json", "-")
+    report = json.loads(done.out)
+    assert report["frames_out"] == 12
+    assert {"fps", "step_fps", "spans_ms", "refreshes", "environment"} < set(report)
+    assert re.fullmatch(r"12 frames in .* fps \(.* in rendering alone\), in .*a\.mp4\n", done.err)
+
+
+@pytest.mark.parametrize("command", ["models", "metrics"])
+def test_every_command_writes_json(run: Runner, clip: Path, tmp_path: Path, command: str):
+    given = [clip, clip] if command == "metrics" else []
+    done = run(command, *given, "--json", tmp_path / "report.json")
+    assert done.code == 0 and done.out
+    assert json.loads((tmp_path / "report.json").read_text())
+
+
+def test_models_are_listed_with_their_licences(run: Runner):
+    lines = run("models").out.splitlines()
+    assert lines[0].split() == ["name", "size", "on", "this", "machine", "licence", "about"]
+    assert re.match(r"nano +256x256 +yes +Apache-2.0", lines[1])
+    assert any(re.match(r"dreamlite-mobile +512x512 +(yes|no) +CC BY-NC 4.0", one) for one in lines)
+
+
+def test_steadiness_is_shown_beside_sharpness(run: Runner, clip: Path, tmp_path: Path):
+    other = write_clip(tmp_path / "out.mp4", sliding(9, width=64, height=64))
+    done = run("metrics", clip, other)
+    assert done.code == 0
+    assert {"warping_error", "sobel", "hf_fft"} < set(done.out.splitlines()[0].split())
+    assert "has 12 frames and" in done.err and "the first 9 of both are compared" in done.err
+
+
+def test_the_demo_writes_two_files_in_one_pass(run: Runner, tmp_path: Path):
+    done = run("demo", "--seconds", 0.25, *SMALL, "--output-dir", tmp_path / "out")
+    assert done.code == 0
+    assert "provisional" in done.out and "6 frames in" in done.out
+    alone, beside = (
+        [frame.pixels for frame in open_source(tmp_path / "out" / name)]
+        for name in ("sidestream-demo.mp4", "sidestream-demo-side.mp4")
+    )
+    assert len(alone) == len(beside) == 6
+    assert (alone[0].shape, beside[0].shape) == ((64, 64, 3), (64, 128, 3))
+    assert run("demo", "--seconds", 0.1, *SMALL, "--output-dir", tmp_path / "out").code == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 61])
+def test_a_demo_has_a_length(run: Runner, tmp_path: Path, seconds: int):
+    done = run("demo", "--seconds", seconds, *SMALL, "--output-dir", tmp_path / "out")
+    assert (done.code, list(tmp_path.iterdir())) == (2, [])
+    assert "seconds must be from 0.1 to 60" in done.err
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_drawn_table_and_a_bar():
+    screen = Terminal()
+    with redirect_stdout(screen), redirect_stderr(screen):
+        Printer(None).table([{"name": "nano", "here": "yes"}])
+        with progress_bar() as progress:
+            progress(3, 12)
+    assert "│ nano" in screen.getvalue()
+    assert "3/12" in screen.getvalue() and "fps" in screen.getvalue()
+
+
+def test_the_second_signal_does_what_it_always_does():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), stopping() as caught:
+        signal.raise_signal(signal.SIGINT)
+        assert caught == [signal.SIGINT]
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_while_the_model_is_loaded(clip: Path, capsys):
+    def load(name: str, config: ModelConfig):
+        raise KeyboardInterrupt
+
+    arguments = ["stylize", str(clip), str(clip.parent / "out.mp4"), "--prompt", "x"]
+    assert main(arguments, load=load) == 130
+    assert capsys.readouterr().err == "sidestream: stopped\n"
+    assert list(clip.parent.iterdir()) == [clip]
+
+
+@dataclass
+class Interrupted:
+    """nano, with a signal that comes when the stream is opened."""
+
+    nano: Stylizer
+    number: signal.Signals
+
+    def __getattr__(self, name: str):
+        return getattr(self.nano, name)
+
+    def open(self, *given: object):
+        signal.raise_signal(self.number)
+        return self.nano.open(*given)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_file_and_is_told(nano, clip, tmp_path, capsys, number, code):
+    out = tmp_path / "out.mp4"
+    stylizer = nullcontext(Interrupted(nano, number))
+    arguments = ["stylize", str(clip), str(out), "--prompt", "x", *SMALL]
+    assert main(arguments, load=lambda name, config: stylizer) == code
+    assert f"stopped after 1 of 12 frames; {out} holds them" in capsys.readouterr().err
+    assert len(list(open_source(out, strict=True))) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_running_process_ends_its_file(tmp_path: Path, number: signal.Signals, code: int):
+    """On a terminal of its own, whose progress bar says when frames are there."""
+    clip, out = write_clip(tmp_path / "in.mp4", sliding(16) * 25), tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "sidestream", "stylize", clip, out, "--prompt", "x", *SMALL]
+    screen, terminal = os.openpty()
+    with subprocess.Popen(command, stderr=terminal, stdout=subprocess.DEVNULL) as process:
+        os.close(terminal)
+        seen = shown_until(screen, rb"\b[1-9]\d*/400")
+        process.send_signal(number)
+        asked = time.monotonic()
+        seen += shown_until(screen, rb"holds them")
+        assert process.wait(20) == code
+    assert time.monotonic() - asked < 5
+    os.close(screen)
+    told = re.search(rb"stopped after (\d+) of 400 frames", seen)
+    assert told
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+    assert len(list(open_source(out, strict=True))) == int(told[1])
+
+
+def shown_until(screen: int, pattern: bytes) -> bytes:
+    seen = b""
+    while not re.search(pattern, seen):
+        try:
+            seen += os.read(screen, 4096)
+        except OSError:  # the process has closed its end
+            break
+    return seen
