@@ -7,7 +7,6 @@ from contextlib import nullcontext
 
 import pytest
 
-from commands import Runner
 from sidestream import doctor
 from sidestream.cli import main
 from sidestream.errors import ModelError
@@ -18,10 +17,10 @@ def broken(name: str, config: object):
     raise ModelError("its weights are gone: install the package again")
 
 
-def test_a_machine_that_runs_nano_is_well(nano, capsys):
-    done = Runner(nano, capsys)("doctor", "--json", "-")
+def test_a_machine_that_runs_nano_is_well(capsys):
+    assert main(["doctor", "--json", "-"]) == 0
+    done = capsys.readouterr()
     found = {check["name"]: check for check in json.loads(done.out)}
-    assert done.code == 0
     assert {
         "python",
         "torch",
@@ -52,14 +51,21 @@ def test_a_machine_that_cannot_run_nano_is_not(capsys):
 
 def test_every_failure_comes_with_advice():
     failures = [
-        doctor.library("torch", None),
+        doctor.library("no-such-library"),
         doctor.codec("no-such-codec", "write .xyz"),
         doctor.nano(broken),
     ]
     assert [check.state for check in failures] == ["fails"] * 3
-    assert failures[0].advice == "install it: pip install torch"
+    assert failures[2].found == "ModelError: its weights are gone: install the package again"
+    assert failures[0].advice == "install it: pip install --force-reinstall no-such-library"
     assert failures[1].advice.startswith("sidestream cannot write .xyz; install it again")
     assert all(check.advice for check in failures)
+
+
+def test_without_its_libraries_nothing_else_is_looked_at():
+    found = doctor.checks(broken, ["numpy", "no-such-library"])
+    assert [check.name for check in found] == ["python", "numpy", "no-such-library"]
+    assert not doctor.nano_works(found)
 
 
 def test_little_room_is_worth_a_note():

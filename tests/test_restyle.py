@@ -18,6 +18,7 @@ from sidestream.errors import ConfigError, PromptError, SourceError
 from sidestream.media.metadata import read_metadata
 from sidestream.media.open import open_source
 from sidestream.recipe import FileOptions, Recipe
+from sidestream.report import Meter, versions
 from sidestream.restyle import restyle
 from sidestream.seams import EditModel
 
@@ -144,6 +145,17 @@ def test_the_report_tells_what_was_done(nano, clip, out):
     assert report.configuration["stream"]["size"] == "64x64"
     assert report.environment["torch"]
     assert not report.stopped
+
+
+def test_a_run_counts_only_itself(nano):
+    meter = Meter(nano.built)
+    report = meter.report(0, expected=None, configuration={}, warnings=[], stopped=False)
+    assert (report.frames_in, report.encoder_calls, report.step_fps) == (0, 0, 0)
+    assert report.spans_ms == report.refreshes == {}
+
+
+def test_a_missing_library_has_no_version():
+    assert versions(["no-such-library"]) == {"no-such-library": None}
 
 
 def test_damage_at_the_end_is_reported(nano, tmp_path, out):

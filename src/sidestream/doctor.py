@@ -9,15 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from sidestream.config import ModelConfig, Size
 from sidestream.errors import ModelError, SidestreamError
 from sidestream.models import components, zoo
-from sidestream.report import versions
+from sidestream.report import LIBRARIES, versions
 
 if TYPE_CHECKING:
     from sidestream.stylizer import Stylizer
@@ -31,6 +30,8 @@ CODECS = {
     "aac": "keep the sound in .mp4",
     "libopus": "keep the sound in .webm",
 }
+MODULES = {"opencv-python-headless": "cv2", "huggingface-hub": "huggingface_hub"}
+"""How libraries are imported whose names differ."""
 REINSTALL = "install it again: pip install --force-reinstall"
 ENOUGH_MEMORY = 2e9
 ENOUGH_DISK = 1e9
@@ -46,14 +47,19 @@ class Check:
     advice: str = ""
 
 
-def checks(load: Load) -> list[Check]:
+def checks(load: Load, libraries: Sequence[str] = LIBRARIES) -> list[Check]:
     """All of them; `load` loads nano, which is run on two frames."""
-    return [
+    found = [
         Check("python", "works", f"{platform.python_version()} on {platform.platform()}"),
-        *(library(name, version) for name, version in versions().items()),
+        *(library(name) for name in libraries),
+    ]
+    if any(check.state == "fails" for check in found):
+        return found  # all the others need these
+    return [
+        *found,
         device(),
         *(codec(name, use) for name, use in CODECS.items()),
-        flow(),
+        optical_flow(),
         memory(_free_memory()),
         disk(shutil.disk_usage(Path.cwd()).free),
         *(weights(entry) for entry in zoo.MODELS.values() if entry.weights),
@@ -76,10 +82,12 @@ def is_here(entry: zoo.Entry) -> bool:
     return all(any((folder / part).glob("*.safetensors")) for part in components.CLASSES)
 
 
-def library(name: str, version: str | None) -> Check:
-    if version is None:
-        return Check(name, "fails", "missing", f"install it: pip install {name}")
-    return Check(name, "works", version)
+def library(name: str) -> Check:
+    def load() -> str:
+        import_module(MODULES.get(name, name))
+        return versions([name])[name] or "of unknown version"
+
+    return probe(name, load, f"install it: pip install --force-reinstall {name}")
 
 
 def device() -> Check:
@@ -97,43 +105,55 @@ def device() -> Check:
 
 
 def codec(name: str, use: str) -> Check:
-    try:
+    def encode_one() -> str:
         _encode_one(name)
-    except (ImportError, OSError, ValueError) as error:  # PyAV's errors are both of the latter
-        advice = f"sidestream cannot {use}; {REINSTALL} av"
-        return Check(name, "fails", str(error), advice)
-    return Check(name, "works", f"can {use}")
+        return f"can {use}"
+
+    return probe(name, encode_one, f"sidestream cannot {use}; {REINSTALL} av")
 
 
-def _encode_one(name: str) -> None:
-    """One picture, or a moment of silence."""
-    from av import AudioCodecContext, AudioFrame, CodecContext, VideoCodecContext, VideoFrame
+def optical_flow() -> Check:
+    def estimate() -> str:
+        import numpy as np
 
-    codec = CodecContext.create(name, "w")
-    if isinstance(codec, VideoCodecContext):
-        codec.width = codec.height = 64
-        codec.pix_fmt = "rgb8" if name == "gif" else "yuv420p"
-        codec.time_base = Fraction(1, 25)
-        codec.encode(VideoFrame(64, 64, codec.pix_fmt))
-    elif isinstance(codec, AudioCodecContext):
-        codec.sample_rate, codec.layout = 48000, "stereo"
-        codec.format = "fltp" if name == "aac" else "flt"
-        codec.open()
-        silence = AudioFrame(codec.format.name, "stereo", codec.frame_size)
-        silence.sample_rate = codec.sample_rate
-        codec.encode(silence)
+        from sidestream.flow import dis
 
-
-def flow() -> Check:
-    from sidestream.flow import dis
-
-    grey = np.zeros((64, 64), np.uint8)
-    try:
+        grey = np.zeros((64, 64), np.uint8)
         dis(grey, grey)
-    except (ImportError, AttributeError) as error:
-        advice = f"{REINSTALL} opencv-python-headless, and remove other opencv packages"
-        return Check("optical flow", "fails", str(error), advice)
-    return Check("optical flow", "works", "DIS")
+        return "DIS"
+
+    return probe("optical flow", estimate, f"{REINSTALL} opencv-python-headless")
+
+
+def nano(load: Load) -> Check:
+    def run() -> str:
+        import numpy as np
+
+        frames = [np.full((64, 64, 3), level, np.uint8) for level in (64, 128)]
+        with (
+            load("nano", ModelConfig()) as stylizer,
+            stylizer.open("a test", size=Size(64, 64)) as opened,
+        ):
+            return f"restyled {sum(1 for _ in opened.run(frames))} frames"
+
+    return probe(
+        "nano", run, "see the checks above; where they do not explain it, please report it"
+    )
+
+
+def probe(name: str, attempt: Callable[[], str], advice: str) -> Check:
+    """What an attempt finds, or how it fails: an environment can be broken in any of these ways."""
+    try:
+        return Check(name, "works", attempt())
+    except (
+        SidestreamError,
+        AttributeError,
+        ImportError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        return Check(name, "fails", f"{type(error).__name__}: {error}", advice)
 
 
 def memory(free: int | None) -> Check:
@@ -155,26 +175,31 @@ def weights(entry: zoo.Entry) -> Check:
 
     cache = Path(HF_HUB_CACHE)
     place = next(path for path in (cache, *cache.parents) if path.is_dir())
-    advice = f"the first use downloads about {_size(LARGE_DISK)} to {cache}; licence {entry.licence.name}"
-    free = shutil.disk_usage(place).free
-    if free < LARGE_DISK:
-        advice += f"; only {_size(free)} are free there: set HF_HOME to a folder on a larger disk"
+    advice = (
+        f"the first use downloads about {_size(LARGE_DISK)} to {cache}, where {_size(shutil.disk_usage(place).free)}"
+        f" are free (HF_HOME names another place); licence {entry.licence.name}"
+    )
     return Check(entry.name, "note", "not on this machine", advice)
 
 
-def nano(load: Load) -> Check:
-    """Really runs it."""
-    frames = [np.full((64, 64, 3), level, np.uint8) for level in (64, 128)]
-    try:
-        with (
-            load("nano", ModelConfig()) as stylizer,
-            stylizer.open("a test", size=Size(64, 64)) as opened,
-        ):
-            done = sum(1 for _ in opened.run(frames))
-    except (SidestreamError, ImportError, OSError, RuntimeError) as error:
-        advice = "see the checks above; what cannot be explained by them is a bug: please report it"
-        return Check("nano", "fails", f"{type(error).__name__}: {error}", advice)
-    return Check("nano", "works", f"restyled {done} frames")
+def _encode_one(name: str) -> None:
+    """One picture, or a moment of silence."""
+    from av import AudioCodecContext, AudioFrame, CodecContext, VideoCodecContext, VideoFrame
+
+    codec = CodecContext.create(name, "w")
+    if isinstance(codec, VideoCodecContext):
+        codec.width = codec.height = 64
+        codec.pix_fmt = "rgb8" if name == "gif" else "yuv420p"
+        codec.time_base = Fraction(1, 25)
+        codec.encode(VideoFrame(64, 64, codec.pix_fmt))
+        return
+    assert isinstance(codec, AudioCodecContext)
+    codec.sample_rate, codec.layout = 48000, "stereo"
+    codec.format = "fltp" if name == "aac" else "flt"
+    codec.open()
+    silence = AudioFrame(codec.format.name, "stereo", codec.frame_size)
+    silence.sample_rate = codec.sample_rate
+    codec.encode(silence)
 
 
 def _free_memory() -> int | None:

@@ -31,7 +31,7 @@ class Preparer:
         """Pictures that the text encoder has looked at."""
 
     def __call__(self, batch: Batch) -> Prepared:
-        jobs = padded(batch)
+        jobs = batch.padded
         with self.spans("upload"):
             pixels_BHWC = self._upload(np.stack([job.frame.pixels for job in jobs]))
             pictures = pixels.to_unit(pixels_BHWC, self.dtype)
@@ -73,7 +73,7 @@ class Preparer:
         index = [place if new else offset + place for new, place in sources]
         index += [index[-1]] * (batch.slots - len(index))
         text = _gather([*parts, *old], index)
-        weights = [[prompt.weight for prompt in job.prompts] for job in padded(batch)]
+        weights = [[prompt.weight for prompt in job.prompts] for job in batch.padded]
         text = replace(text, weights_Bn=torch.tensor(weights).to(self.device, non_blocking=True))
         for place, job in enumerate(batch.jobs):
             job.stream.side = Side(job.plan.epoch, text.row(place))
@@ -89,13 +89,8 @@ class Preparer:
             pictures_BCHW = pictures_BCHW.index_select(
                 0, torch.tensor(places).to(self.device, non_blocking=True)
             )
-        jobs = padded(batch)
-        return self.model.encode_text(pictures_BCHW, [jobs[place].prompts for place in places])
-
-
-def padded(batch: Batch) -> tuple[Job, ...]:
-    """The batch's jobs, the last repeated until every slot is taken."""
-    return batch.jobs + (batch.jobs[-1],) * (batch.slots - len(batch.jobs))
+        prompts = [batch.jobs[place].prompts for place in places]
+        return self.model.encode_text(pictures_BCHW, prompts)
 
 
 def _kept(job: Job) -> TextState | None:

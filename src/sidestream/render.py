@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sidestream import flow
 from sidestream.config import BATCH_SIZES, Size
 from sidestream.media import pixels
-from sidestream.prepare import padded
 from sidestream.seams import EditModel, TemporalAdapter
 from sidestream.stream import Main, Stream
 from sidestream.timing import Spans
@@ -65,7 +64,7 @@ class Renderer:
             made = torch.where(finite[:, None, None, None], made.clamp(-1, 1), inputs)
         with self.spans("finish"):
             shown = self._blend(prepared, made)
-            strength = self._per_slot([job.controls.strength for job in padded(batch)])
+            strength = self._per_slot([job.controls.strength for job in batch.padded])
             result = pixels.to_bytes(torch.lerp(inputs, shown, strength[:, None, None, None]))
             self._remember(prepared, made, shown)
             return self._fetch(prepared, result, finite)

@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -153,10 +153,10 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str | None]:
-    """Of the libraries that matter, without importing them; None where one is missing."""
+def versions(names: Iterable[str] = LIBRARIES) -> dict[str, str | None]:
+    """Of installed packages, without importing them; None where one is missing."""
     found: dict[str, str | None] = {}
-    for name in LIBRARIES:
+    for name in names:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

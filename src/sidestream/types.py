@@ -167,6 +167,11 @@ class Batch:
     """Size the batch is padded to."""
     flows: Flows = NO_FLOWS
 
+    @property
+    def padded(self) -> tuple[Job, ...]:
+        """The jobs, the last repeated until every slot is taken."""
+        return self.jobs + (self.jobs[-1],) * (self.slots - len(self.jobs))
+
 
 @dataclass(frozen=True, eq=False)
 class TextState:

@@ -18,7 +18,12 @@ WIDTH, HEIGHT = 128, 64
 
 @pytest.fixture(scope="module")
 def parts():
-    return provisional.components()
+    """nano with calm attention: the pointed one of its provisional weights blows rounding up."""
+    built = provisional.components()
+    for name, weight in built.unet.named_parameters():
+        if name.endswith("attn2.norm_q.weight"):
+            weight.fill_(1)
+    return built
 
 
 @pytest.fixture(scope="module")
