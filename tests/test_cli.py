@@ -182,6 +182,12 @@ def test_a_demo_has_a_length(run: Runner, tmp_path: Path, seconds: int):
     assert "seconds must be from 0.1 to 60" in done.err
 
 
+def test_a_demo_needs_a_folder(run: Runner, clip: Path):
+    done = run("demo", *SMALL, "--output-dir", clip)
+    assert done.code == 4
+    assert f"the folder {clip} cannot be made (File exists)" in done.err
+
+
 class Terminal(StringIO):
     def isatty(self) -> bool:
         return True

@@ -246,9 +246,10 @@ def everything(stylizer: Stylizer) -> None:
 
 
 def test_the_first_batch_after_a_cut_carries_nothing_of_the_scene_before(nano):
-    joined = run(nano, frames([*SCENE[:6], *OTHER_SCENE[:6]]))
+    before, after = sliding(6, 0), sliding(6, 7)
+    joined = run(nano, frames([*before, *after]), size="96x64")
     assert joined[6].plan.reasons == ("cut",)
-    alone = run(nano, frames(OTHER_SCENE[:6], start=6))
+    alone = run(nano, frames(after, start=6), size="96x64")
     assert furthest(joined[6:], alone) <= 1
 
 

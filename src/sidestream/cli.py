@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import tee, zip_longest
 from math import isqrt
@@ -21,11 +20,10 @@ from sidestream.models.instruct.template import clean
 from sidestream.recipe import Recipe
 
 if TYPE_CHECKING:
+    from sidestream.doctor import Load
     from sidestream.report import Report
     from sidestream.stylizer import Stylizer
     from sidestream.types import Pixels
-
-Load = Callable[[str, ModelConfig], AbstractContextManager["Stylizer"]]
 
 
 def main(arguments: Sequence[str] | None = None, *, load: Load | None = None) -> int:

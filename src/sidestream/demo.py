@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
-from sidestream.config import within
 from sidestream.console import Progress
+from sidestream.errors import SinkError
 from sidestream.media.sink import open_sink
 from sidestream.recipe import Recipe
 from sidestream.report import Meter, Report
@@ -32,10 +32,12 @@ def restyle_demo(
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Path], Report]:
     """Writes the two files, replacing those of an earlier demo."""
-    within(0.1, 60, seconds=seconds)
     assert recipe.stream.size is not None
     recipe, size = settled(recipe, stylizer), recipe.stream.size
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"the folder {folder} cannot be made ({error.strerror})") from error
     files = {folder / name: compare for name, compare in NAMES.items()}
     expected = round(seconds * RATE)
     meter = Meter(stylizer.built)

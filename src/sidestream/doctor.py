@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sidestream.stylizer import Stylizer
 
 Load = Callable[[str, ModelConfig], AbstractContextManager["Stylizer"]]
+"""As Stylizer.load."""
 
 CODECS = {
     "libx264": "write .mp4, .mov and .mkv",

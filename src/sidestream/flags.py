@@ -15,7 +15,7 @@ from tyro.conf import DisallowNone, OmitArgPrefixes, Positional, arg, subcommand
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sidestream import __version__
-from sidestream.config import ModelConfig, Size, StreamConfig, operating_point
+from sidestream.config import ModelConfig, Size, StreamConfig, operating_point, within
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError, SidestreamError
 from sidestream.models.instruct.template import clean
@@ -45,6 +45,9 @@ class Demo(Command):
     """Working size WxH, multiples of 32."""
     output_dir: Path = Path("out")
     """Folder for the two files."""
+
+    def __post_init__(self) -> None:
+        within(0.1, 60, seconds=self.seconds)
 
 
 @dataclass(frozen=True, kw_only=True)

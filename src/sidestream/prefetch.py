@@ -1,4 +1,4 @@
-"""Run an iterator one step ahead. The only file with threads of the loop, CUDA streams and events.
+"""Run an iterator one step ahead, a consumer some items behind. The only file with threads of the loop, CUDA streams and events.
 
 On a CPU a lane is a one-thread executor asked for `next()` one ahead: order, errors and shutdown come with
 it. On CUDA one thread launches everything: the next item is issued on a side stream before the caller works

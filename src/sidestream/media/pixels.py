@@ -74,9 +74,9 @@ def working_size(width: int, height: int, budget_pixels: int) -> Size:
 
 
 def to_unit(pixels_BHWC: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """uint8 pixels as B x 3 x H x W in [-1, 1], float32 unless told."""
+    """uint8 pixels as B x 3 x H x W in [-1, 1], float32 unless told; channels stay last in memory."""
     unit = pixels_BHWC.permute(0, 3, 1, 2).float().div(127.5).sub(1)
-    return unit.to(dtype or unit.dtype).contiguous()
+    return unit.to(dtype or unit.dtype)
 
 
 def to_bytes(pictures_BCHW: torch.Tensor) -> torch.Tensor:

@@ -33,6 +33,9 @@ class DreamLite:
         self.dtype: torch.dtype = parts.unet.dtype
         self.device: torch.device = parts.unet.device
         self._vae: Any = parts.vae
+        # Depthwise and pointwise convolutions run on the layout that attention reads without a copy.
+        for module in (parts.unet, parts.vae):
+            module.to(memory_format=torch.channels_last)
         self.latent_channels: int = self._vae.config.latent_channels
         self.stride: int = 2 ** (len(self._vae.config.encoder_block_out_channels) - 1)
         self.denoiser = Denoiser(parts.unet, parts.scheduler, self.stride)
