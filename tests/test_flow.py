@@ -191,7 +191,7 @@ def jobs_of(
 
 
 def batch_of(jobs: Sequence[Job]) -> Batch:
-    return Batch(tuple(jobs), Key(SIZE, 1, (1, 16)), len(jobs))
+    return Batch(tuple(jobs), Key(SIZE, 1, (1, 16), "dis"), len(jobs))
 
 
 class Counting(ThreadPoolExecutor):

@@ -31,7 +31,7 @@ class Entered:
     def key(self) -> Key:
         height, width = self.frame.pixels.shape[:2]
         bucket = (len(self.prompts), len(self.prompts[0].ids))
-        return Key(Size(width, height), self.controls.steps, bucket)
+        return Key(Size(width, height), self.controls.steps, bucket, self.stream.config.flow)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -49,11 +49,11 @@ def consecutive(
     waiting: list[Entered] = []
     for entered in enter(frames, stream, fit):
         if waiting and (len(waiting) == size or not entered.follows(waiting[-1])):
-            yield close(_jobs(waiting))
+            yield close(_jobs(waiting), waiting[0].key)
             waiting = []
         waiting.append(entered)
     if waiting:
-        yield close(_jobs(waiting))
+        yield close(_jobs(waiting), waiting[0].key)
 
 
 def together(feeds: Sequence[tuple[Stream, Iterable[Frame]]], fit: FitFrame) -> Iterator[Batch]:
@@ -66,9 +66,9 @@ def together(feeds: Sequence[tuple[Stream, Iterable[Frame]]], fit: FitFrame) -> 
         for _, entered in taken:
             if entered is not None:
                 by_key.setdefault(entered.key, []).extend(_jobs([entered]))
-        for jobs in by_key.values():
+        for key, jobs in by_key.items():
             for start in range(0, len(jobs), BATCH_SIZES[-1]):
-                yield close(jobs[start : start + BATCH_SIZES[-1]])
+                yield close(jobs[start : start + BATCH_SIZES[-1]], key)
 
 
 def enter(frames: Iterable[Frame], stream: Stream, fit: FitFrame) -> Iterator[Entered]:
@@ -90,12 +90,9 @@ def enter(frames: Iterable[Frame], stream: Stream, fit: FitFrame) -> Iterator[En
         yield Entered(frame, stream, controls, stream.read(controls), change, cut, stream.epoch)
 
 
-def close(jobs: Sequence[Job]) -> Batch:
+def close(jobs: Sequence[Job], key: Key) -> Batch:
     """A batch padded to the next size that the model runs at."""
-    first = jobs[0]
-    bucket = (len(first.prompts), len(first.prompts[0].ids))
-    slots = next(size for size in BATCH_SIZES if size >= len(jobs))
-    return Batch(tuple(jobs), Key(first.plan.size, first.plan.steps, bucket), slots)
+    return Batch(tuple(jobs), key, next(size for size in BATCH_SIZES if size >= len(jobs)))
 
 
 def _jobs(entered: Sequence[Entered]) -> list[Job]:

@@ -55,7 +55,7 @@ def auto_batch(pixels: int, device: str, *, live: bool = False) -> int:
     """Frames per batch where none were asked for: a function of model, kind of device and file or live."""
     if live:
         return 1
-    return 8 if device == "cuda" else 4
+    return 8
 
 
 def pick_device(name: str) -> torch.device:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from sidestream import flow
 from sidestream.config import ModelConfig
-from sidestream.prefetch import ahead, prefetch
+from sidestream.prefetch import ahead, each, prefetch
 from sidestream.prepare import Preparer
 from sidestream.render import Rendered, Renderer
 from sidestream.seams import EditModel, TemporalAdapter
@@ -48,19 +49,22 @@ class Engine:
         self.tally = Tally()
         self._pool = ThreadPoolExecutor(flow_threads, "sidestream-flow")
 
-    def run(self, batches: Iterable[Batch]) -> Iterator[Styled]:
-        """Every frame of every batch, in order."""
-        jobs = ahead(map(self.observe, batches))
+    def run(self, batches: Iterable[Batch]) -> Generator[Styled]:
+        """Every frame of every batch, in order. Closing it closes `batches`, in the lane that pulls them."""
         in_flight: deque[Rendered] = deque()
         # On a GPU the next batch is launched before the pixels of this one are waited for.
         depth = 1 if self.device.type == "cuda" else 0
-        for prepared in prefetch(map(self.prepare, jobs), self.device):
-            with torch.inference_mode():
-                in_flight.append(self.render(prepared))
-            if len(in_flight) > depth:
+        with (
+            closing(ahead(each(self.observe, batches))) as observed,
+            closing(prefetch(each(self.prepare, observed), self.device)) as lane,
+        ):
+            for prepared in lane:
+                with torch.inference_mode():
+                    in_flight.append(self.render(prepared))
+                if len(in_flight) > depth:
+                    yield from self.render.deliver(in_flight.popleft())
+            while in_flight:  # pragma: no cover - cuda
                 yield from self.render.deliver(in_flight.popleft())
-        while in_flight:  # pragma: no cover - cuda
-            yield from self.render.deliver(in_flight.popleft())
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -71,10 +75,10 @@ class Engine:
         self.tally.batches += 1
         plans = {job.stream: job.plan for job in batch.jobs}
         self.tally.refreshes.update(why for plan in plans.values() for why in plan.reasons)
-        config = batch.jobs[0].stream.config
-        if self.adapter is None and not config.blend:
+        blend = any(job.stream.config.blend for job in batch.jobs)
+        if self.adapter is None and not blend:
             nothing = (None,) * len(batch.jobs)
             return replace(batch, flows=Flows(nothing, nothing))
         with self.spans("flow", host=True):
-            flows = flow.flows_of(batch, config.flow, blend=config.blend > 0, pool=self._pool)
+            flows = flow.flows_of(batch, batch.key.flow, blend=blend, pool=self._pool)
         return replace(batch, flows=flows)

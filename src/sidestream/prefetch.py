@@ -1,4 +1,4 @@
-"""Run an iterator one step ahead, a consumer some items behind. The only file with threads of the loop, CUDA streams and events.
+"""Run an iterator one step ahead, a consumer some items behind. The only file with lanes: threads and CUDA streams.
 
 On a CPU a lane is a one-thread executor asked for `next()` one ahead: order, errors and shutdown come with
 it. On CUDA one thread launches everything: the next item is issued on a side stream before the caller works
@@ -8,7 +8,7 @@ on this one, and one event joins the two.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,9 +16,20 @@ from typing import TypeVar
 import torch
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
+def each(function: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
+    """Like `map`, but closing it closes `items`."""
+    iterator = iter(items)
+    try:
+        for item in iterator:
+            yield function(item)
+    finally:
+        _close(iterator)
+
+
+def ahead(items: Iterable[T]) -> Generator[T]:
     """`items` in order, each computed in another thread while the consumer works on the one before.
 
     An error of `items` arrives at the consumer in its place. Leaving early closes `items` in its own thread.
@@ -70,7 +81,7 @@ def behind(consume: Callable[[T], object], depth: int) -> Generator[Callable[[T]
         lane.shutdown(cancel_futures=True)
 
 
-def prefetch(items: Iterable[T], device: torch.device) -> Iterator[T]:
+def prefetch(items: Iterable[T], device: torch.device) -> Generator[T]:
     """The side lane: `items` one ahead of the main lane, on the device's side stream where it has one."""
     if device.type == "cuda":  # pragma: no cover - cuda
         return _on_side_stream(items, device)
@@ -79,7 +90,7 @@ def prefetch(items: Iterable[T], device: torch.device) -> Iterator[T]:
 
 def _on_side_stream(
     items: Iterable[T], device: torch.device
-) -> Iterator[T]:  # pragma: no cover - cuda
+) -> Generator[T]:  # pragma: no cover - cuda
     side = torch.cuda.Stream(device)
     iterator = iter(items)
 

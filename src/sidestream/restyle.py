@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
 from fractions import Fraction
 from os import PathLike, fspath
@@ -115,18 +115,17 @@ def deliver(
     stop: Callable[[], bool],
 ) -> bool:
     """Decoding runs ahead and writing behind, so that neither lies between two batches. True: it was stopped."""
-    # The writer may be a whole batch behind: a batch's frames all come at once.
-    with behind(write, BATCH_SIZES[-1]) as put:
-        try:
-            for done, styled in enumerate(opened.run(_entering(frames, opened, prompt)), 1):
-                put(styled)
-                progress(done, expected)
-                if stop():
-                    return True
-        except BaseException as error:
-            # Frames of the failed loop hold lanes that read the source, which is about to be closed.
-            traceback.clear_frames(error.__traceback__)
-            raise
+    with (
+        # The writer may be a whole batch behind: a batch's frames all come at once.
+        behind(write, BATCH_SIZES[-1]) as put,
+        # Closed here, since its lanes read the source, which is about to be closed.
+        closing(opened.run(_entering(frames, opened, prompt))) as restyled,
+    ):
+        for done, styled in enumerate(restyled, 1):
+            put(styled)
+            progress(done, expected)
+            if stop():
+                return True
     return False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from types import TracebackType
@@ -58,7 +58,7 @@ class Stylizer:
         self._free.remove(slot)
         return OpenStream(self, stream)
 
-    def together(self, feeds: Sequence[tuple[OpenStream, Iterable[Picture]]]) -> Iterator[Styled]:
+    def together(self, feeds: Sequence[tuple[OpenStream, Iterable[Picture]]]) -> Generator[Styled]:
         """Runs several streams at once, a frame of each in one batch; `styled.stream` tells them apart."""
         pairs = [(opened.stream, opened.frames(pictures)) for opened, pictures in feeds]
         return self.built.engine.run(together(pairs, self.fit))
@@ -106,7 +106,7 @@ class OpenStream:
     def controls(self, controls: Controls) -> None:
         self.stream.controls = controls
 
-    def run(self, pictures: Iterable[Picture]) -> Iterator[Styled]:
+    def run(self, pictures: Iterable[Picture]) -> Generator[Styled]:
         """Restyles frames, or uint8 RGB arrays, in order; one comes out for each that goes in."""
         built = self.stylizer.built
         size = self.stream.config.batch or auto_batch(built.entry.pixels, built.device.type)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sidestream.config import LIMITS, Fit, Size, StreamConfig, check_size, within
+from sidestream.config import LIMITS, Fit, FlowName, Size, StreamConfig, check_size, within
 from sidestream.errors import PromptError
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ class Key:
     steps: int
     bucket: tuple[int, int]
     """Number of prompts, and text tokens each is padded to."""
+    flow: FlowName
 
 
 @dataclass(frozen=True, eq=False)

@@ -159,12 +159,11 @@ class Denoiser:
         if block.attn1 is None:
             tokens = normed  # these levels keep the norm itself, without a residual
         else:
-            tokens = tokens_BND + self._look_around(block.attn1, normed)
+            tokens = self._look_around(block.attn1, normed).add_(tokens_BND)
         place = self._places[id(block.attn2)]
-        tokens = tokens + _attend(
-            block.attn2, block.norm2(tokens), kv[:, place, 0], kv[:, place, 1], bias
-        )
-        return tokens + block.ff(block.norm3(tokens))
+        told = _attend(block.attn2, block.norm2(tokens), kv[:, place, 0], kv[:, place, 1], bias)
+        tokens = told.add_(tokens)
+        return block.ff(block.norm3(tokens)).add_(tokens)
 
     def _look_around(self, attention: Any, tokens_BND: torch.Tensor) -> torch.Tensor:
         batch, count, _ = tokens_BND.shape
@@ -228,10 +227,10 @@ def _norm(norm: Any, hidden: torch.Tensor) -> torch.Tensor:
 
 
 def _resnet(block: Any, hidden_BCHW: torch.Tensor, time_BC: torch.Tensor) -> torch.Tensor:
-    inner = block.conv1(F.silu(block.norm1(hidden_BCHW))) + time_BC[:, :, None, None]
+    inner = block.conv1(F.silu(block.norm1(hidden_BCHW))).add_(time_BC[:, :, None, None])
     inner = block.conv2(F.silu(block.norm2(inner)))
     outer = hidden_BCHW if block.conv_shortcut is None else block.conv_shortcut(hidden_BCHW)
-    return outer + inner
+    return inner.add_(outer)
 
 
 def _layers(block: Any) -> Iterator[tuple[Any, Any]]:

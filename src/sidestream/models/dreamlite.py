@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from sidestream.config import Size
+from sidestream.models.autoencoder import Autoencoder
 from sidestream.models.compile import compiled
 from sidestream.models.components import Components
 from sidestream.models.denoiser import Denoiser
@@ -32,12 +33,9 @@ class DreamLite:
         self.template = template
         self.dtype: torch.dtype = parts.unet.dtype
         self.device: torch.device = parts.unet.device
-        self._vae: Any = parts.vae
-        # Depthwise and pointwise convolutions run on the layout that attention reads without a copy.
-        for module in (parts.unet, parts.vae):
-            module.to(memory_format=torch.channels_last)
-        self.latent_channels: int = self._vae.config.latent_channels
-        self.stride: int = 2 ** (len(self._vae.config.encoder_block_out_channels) - 1)
+        autoencoder = Autoencoder(parts.vae)
+        self.latent_channels = autoencoder.latent_channels
+        self.stride = autoencoder.stride
         self.denoiser = Denoiser(parts.unet, parts.scheduler, self.stride)
         self._encoder = LeanEncoder(parts.text_encoder, template, vision_size)
         make = partial(compiled, backend=compile_backend)
@@ -45,8 +43,8 @@ class DreamLite:
         self._encode = make(self._encoder.encode)
         self._read_states = make(self.denoiser.read)
         self._advance = make(self.denoiser.advance)
-        self._encode_image = make(self._to_latents)
-        self._decode = make(self._to_pictures)
+        self._encode_image = make(autoencoder.encode)
+        self._decode = make(autoencoder.decode)
 
     def read(self, controls: Controls) -> tuple[Prompt, ...]:
         """The prompts as ids, all padded to one bucket; what cannot be read is refused here."""
@@ -96,16 +94,6 @@ class DreamLite:
 
     def decode(self, latents_BCHW: torch.Tensor) -> torch.Tensor:
         return self._decode(latents_BCHW)
-
-    def _to_latents(self, pictures_BCHW: torch.Tensor) -> torch.Tensor:
-        # Upstream uses the encoder's output as it is; scaling and shift apply when decoding only.
-        return self._vae.encoder(pictures_BCHW)
-
-    def _to_pictures(self, latents_BCHW: torch.Tensor) -> torch.Tensor:
-        config = self._vae.config
-        return self._vae.decoder(
-            latents_BCHW / config.scaling_factor + (config.shift_factor or 0.0)
-        )
 
     def _index(self, step: int, batch: int) -> torch.Tensor:
         return torch.full((batch,), step, device=self.device)

@@ -40,10 +40,10 @@ UNET: dict[str, Any] = {
     "in_channels": 12,
     "out_channels": 12,
     "sample_size": 32,
-    "block_out_channels": (32, 64, 160),
+    "block_out_channels": (32, 64, 128),
     "layers_per_block": 1,
     "transformer_layers_per_block": (1, 1, 2),
-    "attention_head_dim": (1, 2, 5),
+    "attention_head_dim": (1, 2, 4),
     "cross_attention_dim": 128,
     "encoder_hid_dim": 128,
     "encoder_hid_dim_type": "text_proj_rms",
@@ -59,8 +59,8 @@ UNET: dict[str, Any] = {
 }
 VAE: dict[str, Any] = {
     "latent_channels": 12,
-    "encoder_block_out_channels": (24, 24, 24, 24),
-    "decoder_block_out_channels": (24, 24, 24, 24),
+    "encoder_block_out_channels": (16, 16, 16, 16),
+    "decoder_block_out_channels": (16, 16, 16, 16),
     "num_encoder_blocks": (0, 1, 1, 2),
     "num_decoder_blocks": (2, 1, 1, 0),
     "scaling_factor": 1.0,
