@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -110,6 +111,39 @@ def test_blending_holds_on_to_the_frame_before(nano):
             shown = np.stack([s.pixels for s in stream.run(still)]).astype(float)
         changes.append(np.abs(np.diff(shown, axis=0)).mean())
     assert changes[1] < 0.5 * changes[0]
+
+
+def test_streams_that_blend_and_streams_that_do_not_may_run_together(nano):
+    video = sliding(4, width=32, height=32)
+    plain, blended = nano.open("ink", size="32x32"), nano.open("ink", size="32x32", blend=0.8)
+    other_flow = nano.open("ink", size="32x32", flow="farneback")
+    pairs = [(one, video) for one in (plain, blended, other_flow)]
+    styled = list(nano.together(pairs))
+    for one in (plain, blended, other_flow):
+        one.close()
+    assert len(styled) == 12
+    with nano.open("ink", size="32x32", batch=1) as alone:
+        expected = [s.pixels for s in alone.run(video)]
+    found = [s.pixels for s in styled if s.stream is plain.stream]
+    assert np.abs(np.stack(found).astype(int) - np.stack(expected)).max() <= 1
+
+
+def test_leaving_early_closes_the_source_and_leaves_no_thread(nano):
+    closed = threading.Event()
+
+    def source():
+        try:
+            yield from sliding(12, width=32, height=32)
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    with nano.open("ink", size="32x32", batch=1) as stream:
+        run = stream.run(source())
+        next(run)
+        run.close()
+    assert closed.is_set()
+    assert threading.active_count() <= before + nano.built.config.flow_threads
 
 
 def test_an_error_of_the_source_arrives_and_the_stream_goes_on(nano):

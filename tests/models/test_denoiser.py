@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 128, 64
 
 @pytest.fixture(scope="module")
 def parts():
-    """nano with calm attention: the pointed one of its provisional weights blows rounding up."""
+    """Nano with calm attention: the pointed one of its provisional weights blows rounding up."""
     built = provisional.components()
     for name, weight in built.unet.named_parameters():
         if name.endswith("attn2.norm_q.weight"):

@@ -1,0 +1,89 @@
+"""A model by name, folder or hub id becomes an engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pictures import sliding
+from sidestream import ModelConfig, Stylizer
+from sidestream.adapter import checkpoint
+from sidestream.build import build
+from sidestream.errors import ModelError
+from sidestream.models import twin
+from sidestream.models.nano import provisional
+
+COMMIT = "0" * 40
+
+
+def save(folder: Path) -> None:
+    parts = provisional.components()
+    for name in ("unet", "vae", "text_encoder", "tokenizer"):
+        getattr(parts, name).save_pretrained(folder / name)
+    (folder / "scheduler").mkdir()
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(dict(parts.scheduler)))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub cache that holds nano as `someone/nano`."""
+    root = tmp_path_factory.mktemp("hub")
+    repository = root / "models--someone--nano"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(COMMIT)
+    save(repository / "snapshots" / COMMIT)
+    return root
+
+
+def pixels(stylizer: Stylizer) -> np.ndarray:
+    with stylizer.open("ink", size="32x32", batch=2) as stream:
+        return np.stack([s.pixels for s in stream.run(sliding(4, width=32, height=32))])
+
+
+def test_a_model_of_the_hub_runs_from_the_cache(nano, cache, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    with Stylizer.load("someone/nano", ModelConfig(offline=True, adapter="none")) as stylizer:
+        loaded = pixels(stylizer)
+    with Stylizer.load("nano", ModelConfig(adapter="none")) as stylizer:
+        assert np.array_equal(loaded, pixels(stylizer))
+
+
+def test_a_folder_is_a_model_and_has_no_adapter_of_its_own(cache, capsys):
+    folder = cache / "models--someone--nano" / "snapshots" / COMMIT
+    built = build(str(folder), ModelConfig())
+    assert built.engine.adapter is None
+    assert "licensed unknown" in capsys.readouterr().err
+
+
+def test_an_adapter_file_is_loaded_and_says_what_it_dropped(nano, tmp_path):
+    path = tmp_path / "adapter.safetensors"
+    everywhere = build("nano", ModelConfig(hooks=("down_blocks", "mid_block", "up_blocks")))
+    checkpoint.save(everywhere.engine.adapter, path, {"step": 1})
+    with Stylizer(build("nano", ModelConfig(adapter=str(path)))) as stylizer:
+        assert "dropped" in stylizer.built.notes[0]
+        assert np.abs(pixels(stylizer).astype(int) - pixels(nano)).mean() < 60
+    assert everywhere.notes == ()
+
+
+def test_the_released_adapter_is_fetched_by_hash(cache, monkeypatch):
+    from dataclasses import replace
+
+    from sidestream.models import zoo
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    released = zoo.MODELS["dreamlite-mobile"].adapter
+    entry = replace(zoo.find("someone/nano"), adapter=released)
+    monkeypatch.setattr(zoo, "MODELS", {"someone/nano": entry})
+    with pytest.raises(ModelError, match="is not on this machine and downloads are off"):
+        build("someone/nano", ModelConfig(offline=True))
+
+
+def test_the_twin_has_the_released_parts():
+    parts = twin.components(torch.device("meta"), torch.bfloat16)
+    assert sum(w.numel() for w in parts.text_encoder.parameters()) == 2_127_532_032
+    assert parts.unet.dtype == torch.bfloat16
+    assert parts.tokenizer is None
