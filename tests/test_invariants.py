@@ -21,6 +21,7 @@ from sidestream.batching import consecutive
 from sidestream.build import auto_batch, build
 from sidestream.config import ModelConfig, Schedule
 from sidestream.engine import Engine
+from sidestream.errors import EngineError
 from sidestream.types import Pixels, Styled
 
 SMALL = {"size": "32x32", "batch": 4}
@@ -304,6 +305,27 @@ def test_without_a_good_frame_yet_the_input_is_shown(nano):
         styled = run(stylizer, SCENE[:2], batch=1)
     assert np.array_equal(styled[0].pixels, styled[0].source.pixels)
     assert styled[1].good
+
+
+class Full:
+    """An EditModel on a device without memory."""
+
+    def __init__(self, model) -> None:
+        self.model = model
+
+    def __getattr__(self, name: str):
+        return getattr(self.model, name)
+
+    def encode_image(self, pictures_BCHW: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+
+def test_out_of_memory_is_one_sentence(nano):
+    built = nano.built
+    engine = Engine(Full(built.model), None, built.device, torch.float32)
+    with Stylizer(replace(built, engine=engine)) as stylizer, pytest.raises(EngineError) as caught:
+        run(stylizer, SCENE[:2])
+    assert str(caught.value) == "cpu has not enough memory for this: use a smaller batch or size"
 
 
 # 9. Memory does not grow with the length of the video.

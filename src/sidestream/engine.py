@@ -12,6 +12,7 @@ import torch
 
 from sidestream import flow
 from sidestream.config import ModelConfig
+from sidestream.errors import EngineError
 from sidestream.prefetch import ahead, each, prefetch
 from sidestream.prepare import Preparer
 from sidestream.render import Rendered, Renderer
@@ -51,6 +52,14 @@ class Engine:
 
     def run(self, batches: Iterable[Batch]) -> Generator[Styled]:
         """Every frame of every batch, in order. Closing it closes `batches`, in the lane that pulls them."""
+        try:
+            yield from self._run(batches)
+        except torch.OutOfMemoryError as error:
+            raise EngineError(
+                f"{self.device} has not enough memory for this: use a smaller batch or size"
+            ) from error
+
+    def _run(self, batches: Iterable[Batch]) -> Generator[Styled]:
         in_flight: deque[Rendered] = deque()
         # On a GPU the next batch is launched before the pixels of this one are waited for.
         depth = 1 if self.device.type == "cuda" else 0
