@@ -68,7 +68,14 @@ def test_operating_points_have_names():
 
 @pytest.mark.parametrize(
     "prompt",
-    [(), (("a", -1.0), ("b", 2.0)), (("a", 0.0),), (("a", float("nan")),), tuple([("a", 1.0)] * 5)],
+    [
+        (),
+        (("a", -1.0), ("b", 2.0)),
+        (("a", 0.0),),
+        (("a", float("nan")),),
+        (("a", float("inf")),),
+        tuple([("a", 1.0)] * 5),
+    ],
 )
 def test_weighted_prompts_need_sane_weights_and_number(prompt):
     with pytest.raises(PromptError):

@@ -156,9 +156,9 @@ def test_fixed_noise_makes_equal_frames_equal(nano):
     assert np.abs(fresh[0] - fresh[2]).mean() >= 8
 
 
-def test_the_automatic_batch_is_a_function_of_model_device_and_liveness():
-    assert auto_batch(256 * 256, "cpu") == auto_batch(256 * 256, "cpu")
-    assert auto_batch(512 * 512, "cuda", live=True) == 1
+def test_the_automatic_batch_depends_on_nothing_but_liveness():
+    assert auto_batch(live=False) == 8
+    assert auto_batch(live=True) == 1
 
 
 # 4. Controls hold for the frame that comes next.
@@ -297,7 +297,7 @@ def test_a_frame_that_is_not_finite_shows_the_last_good_one(nano):
     assert [s.good for s in styled] == [True, True, False] + [True] * 9
     assert np.array_equal(styled[2].pixels, styled[1].pixels)
     assert stylizer.built.engine.render.failed == 1
-    assert "reset" in {why for s in styled for why in s.plan.reasons}
+    assert "failed" in {why for s in styled for why in s.plan.reasons}
 
 
 def test_without_a_good_frame_yet_the_input_is_shown(nano):

@@ -34,7 +34,7 @@ def run(
             size=SIZE,
             epoch=epoch,
             motion=(motions or [0.0] * len(lengths))[number],
-            cut=number in cuts,
+            renewed="cut" if epoch else "start",
         )
         plans.append(decided)
     return plans
@@ -109,4 +109,4 @@ def test_motion_refreshes_sooner_and_stillness_later_but_never_beyond_the_interv
 def test_a_new_size_starts_anew():
     _, memory = plan(Schedule(), Memory(), ASKED, frames=1, size=SIZE, epoch=0)
     after, _ = plan(Schedule(), memory, ASKED, frames=1, size=Size(96, 64), epoch=0)
-    assert (after.conditioning, after.reasons) == ("none", ("reset",))
+    assert (after.conditioning, after.reasons) == ("none", ("size",))

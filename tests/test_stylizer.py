@@ -73,7 +73,7 @@ def test_steps_and_size_may_change_while_it_runs(nano):
         styled = list(stream.run(source()))
     assert [s.plan.steps for s in styled] == [1, 1, 2, 2, 2, 2]
     assert [s.pixels.shape[1] for s in styled] == [32] * 4 + [64] * 2
-    assert styled[4].plan.reasons == ("reset",)
+    assert styled[4].plan.reasons == ("size",)
 
 
 def test_text_is_encoded_no_more_often_than_asked(nano):

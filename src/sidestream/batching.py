@@ -24,8 +24,8 @@ class Entered:
     controls: Controls
     prompts: tuple[Prompt, ...]
     change: Change
-    cut: bool
     epoch: int
+    renewed: str
 
     @property
     def key(self) -> Key:
@@ -75,19 +75,19 @@ def enter(frames: Iterable[Frame], stream: Stream, fit: FitFrame) -> Iterator[En
     """Samples the controls as each frame comes in: what was set before frame n was yielded holds for n."""
     schedule = stream.config.schedule
     watched = schedule.cut_threshold is not None or schedule.motion_budget is not None
-    before = None
     for raw in frames:
         controls = stream.controls
         frame = fit(raw, controls)
         change = Change()
         if watched:
-            after = scene.thumbnail(frame.pixels)
-            change = change if before is None else scene.compare(before, after)
-            before = after
-        cut = schedule.cut_threshold is not None and change.unexplained > schedule.cut_threshold
-        if cut:
-            stream.renew()
-        yield Entered(frame, stream, controls, stream.read(controls), change, cut, stream.epoch)
+            after, seen = scene.thumbnail(frame.pixels), stream.planned.seen
+            if seen is not None and seen[0] == stream.epoch:
+                change = scene.compare(seen[1], after)
+            if schedule.cut_threshold is not None and change.unexplained > schedule.cut_threshold:
+                stream.renew("cut")
+            stream.planned = replace(stream.planned, seen=(stream.epoch, after))
+        prompts = stream.read(controls)
+        yield Entered(frame, stream, controls, prompts, change, stream.epoch, stream.renewed)
 
 
 def close(jobs: Sequence[Job], key: Key) -> Batch:
@@ -107,7 +107,7 @@ def _jobs(entered: Sequence[Entered]) -> list[Job]:
         size=first.key.size,
         epoch=first.epoch,
         motion=sum(one.change.motion for one in entered),
-        cut=first.cut,
+        renewed=first.renewed,
     )
     previous = None if decided.conditioning == "none" else stream.planned.last
     jobs: list[Job] = []

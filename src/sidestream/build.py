@@ -9,17 +9,16 @@ import torch
 
 from sidestream.adapter import checkpoint
 from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
-from sidestream.config import ModelConfig
+from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
 from sidestream.models import components, zoo
+from sidestream.models.autoencoder import stride_of
 from sidestream.models.compile import INDUCTOR
 from sidestream.models.components import Components
 from sidestream.models.dreamlite import DreamLite
 from sidestream.models.instruct.template import Template
 from sidestream.render import SCRATCH_ROWS
-
-MAX_STREAMS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +50,9 @@ def build(name: str, config: ModelConfig, backend: str = INDUCTOR) -> Built:
     return Built(entry, config, model, engine, device, notes)
 
 
-def auto_batch(pixels: int, device: str, *, live: bool = False) -> int:
-    """Frames per batch where none were asked for: a function of model, kind of device and file or live."""
-    if live:
-        return 1
-    return 8
+def auto_batch(*, live: bool) -> int:
+    """Frames per batch where none were asked for. The same for every model and device, since pixels depend on it."""
+    return 1 if live else 8
 
 
 def pick_device(name: str) -> torch.device:
@@ -118,7 +115,12 @@ def _adapter(
         )
     elif entry.name not in ("nano", "twin"):
         return None, ()
-    adapter = attach(parts.unet, config.hooks, rows=SCRATCH_ROWS + MAX_STREAMS)
+    adapter = attach(
+        parts.unet,
+        config.hooks,
+        rows=SCRATCH_ROWS + LIMITS.max_streams,
+        latent_stride=stride_of(parts.vae),
+    )
     if path is None:
         randomise(adapter, seed=0, gain=2.0)
         return adapter, ()

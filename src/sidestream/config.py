@@ -62,6 +62,8 @@ class Limits:
     max_size: int = 2048
     """Largest working width or height."""
     max_steps: int = 8
+    max_streams: int = 16
+    """Streams that may be open on one model."""
     open_timeout: float = 5.0
     read_timeout: float = 10.0
     max_streams_in_file: int = 64

@@ -15,16 +15,13 @@ from sidestream.models.instruct.template import clean
 
 if TYPE_CHECKING:
     from sidestream.stylizer import OpenStream
-    from sidestream.types import Frame
+    from sidestream.types import Frame, Prompts
 
 FORM = "`TIME PROMPT` such as `0:04 [fade 1.5] turn this into a watercolor`"
 _NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
 _LINE = re.compile(
     rf"(?:(?P<minutes>\d{{1,6}}):)?(?P<seconds>{_NUMBER})\s+(?:\[fade\s+(?P<fade>{_NUMBER})\]\s+)?(?P<prompt>\S.*)"
 )
-
-Prompts = str | tuple[tuple[str, float], ...]
-"""What Controls.prompt takes."""
 
 
 @dataclass(frozen=True)

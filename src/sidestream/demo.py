@@ -33,7 +33,7 @@ def restyle_demo(
 ) -> tuple[list[Path], Report]:
     """Writes the two files, replacing those of an earlier demo."""
     assert recipe.stream.size is not None
-    recipe, size = settled(recipe, stylizer), recipe.stream.size
+    recipe, size = settled(recipe), recipe.stream.size
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

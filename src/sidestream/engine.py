@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from sidestream.prepare import Preparer
 from sidestream.render import Rendered, Renderer
 from sidestream.seams import EditModel, TemporalAdapter
 from sidestream.timing import Spans
-from sidestream.types import Batch, Flows, Styled
+from sidestream.types import Batch, Styled
 
 
 @dataclass
@@ -49,9 +50,13 @@ class Engine:
         self.render = Renderer(model, adapter, device, self.spans)
         self.tally = Tally()
         self._pool = ThreadPoolExecutor(flow_threads, "sidestream-flow")
+        self._rendering = threading.Lock()
+        self._closed = False
 
     def run(self, batches: Iterable[Batch]) -> Generator[Styled]:
         """Every frame of every batch, in order. Closing it closes `batches`, in the lane that pulls them."""
+        if self._closed:
+            raise EngineError("the model is closed: load it again")
         try:
             yield from self._run(batches)
         except torch.OutOfMemoryError as error:
@@ -68,7 +73,8 @@ class Engine:
             closing(prefetch(each(self.prepare, observed), self.device)) as lane,
         ):
             for prepared in lane:
-                with torch.inference_mode():
+                # The adapter is told of one batch at a time, whichever thread the batch comes from.
+                with self._rendering, torch.inference_mode():
                     in_flight.append(self.render(prepared))
                 if len(in_flight) > depth:
                     yield from self.render.deliver(in_flight.popleft())
@@ -76,6 +82,7 @@ class Engine:
                 yield from self.render.deliver(in_flight.popleft())
 
     def close(self) -> None:
+        self._closed = True
         self._pool.shutdown(cancel_futures=True)
 
     def observe(self, batch: Batch) -> Batch:
@@ -86,8 +93,7 @@ class Engine:
         self.tally.refreshes.update(why for plan in plans.values() for why in plan.reasons)
         blend = any(job.stream.config.blend for job in batch.jobs)
         if self.adapter is None and not blend:
-            nothing = (None,) * len(batch.jobs)
-            return replace(batch, flows=Flows(nothing, nothing))
+            return batch
         with self.spans("flow", host=True):
             flows = flow.flows_of(batch, batch.key.flow, blend=blend, pool=self._pool)
         return replace(batch, flows=flows)

@@ -88,6 +88,13 @@ def prefetch(items: Iterable[T], device: torch.device) -> Generator[T]:
     return ahead(items)
 
 
+def upload(on_host: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """To the device without waiting, which on CUDA needs pinned memory."""
+    if device.type == "cuda":  # pragma: no cover - cuda
+        on_host = on_host.pin_memory()
+    return on_host.to(device, non_blocking=True)
+
+
 def _on_side_stream(
     items: Iterable[T], device: torch.device
 ) -> Generator[T]:  # pragma: no cover - cuda
@@ -108,8 +115,15 @@ def _on_side_stream(
         item, ready = step()
         while item is not None:
             torch.cuda.current_stream(device).wait_event(ready)
-            coming = step()
+            failure: Exception | None = None
+            coming = (None, ready)
+            try:
+                coming = step()
+            except Exception as error:  # noqa: BLE001 - it is raised again, after the item before it
+                failure = error
             yield item[0]
+            if failure is not None:
+                raise failure
             item, ready = coming
     finally:
         _close(iterator)

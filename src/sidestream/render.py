@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sidestream import flow
-from sidestream.config import BATCH_SIZES, Size
+from sidestream.config import BATCH_SIZES
 from sidestream.media import pixels
+from sidestream.prefetch import upload
 from sidestream.seams import EditModel, TemporalAdapter
 from sidestream.stream import Main, Stream
 from sidestream.timing import Spans
-from sidestream.types import Frame, Job, Prepared, Styled
+from sidestream.types import Frame, Job, Pixels, Prepared, Styled
 
 SCRATCH_ROWS = BATCH_SIZES[-1]
 """Rows of the adapter's bank for the places of a batch; each stream's own row lies behind them."""
@@ -49,11 +48,10 @@ class Renderer:
         """Frames that were not finite."""
 
     def __call__(self, prepared: Prepared) -> Rendered:
-        batch = prepared.batch
-        inputs = pixels.to_unit(prepared.pixels_BHWC, torch.float32)
+        batch, inputs = prepared.batch, prepared.inputs_BCHW
         if self.adapter is not None:
             with self.spans("conditioning"):
-                self._condition(self.adapter, prepared, inputs)
+                self._condition(self.adapter, prepared)
         with self.spans("denoise"):
             latents = self.model.denoise(
                 prepared.noise_BCHW, prepared.source_BCHW, prepared.text, batch.key.steps
@@ -81,107 +79,86 @@ class Renderer:
                 stream.main = replace(stream.main, good=picture)
             else:
                 self.failed += 1
-                stream.renew()
-                kept = stream.main.good
-                fits = kept is not None and kept.shape == job.frame.pixels.shape
-                picture = kept if kept is not None and fits else job.frame.pixels
+                stream.renew("failed")
+                stream.main = Main(good=stream.main.good)
+                picture = _fallback(job)
             frame = Frame(picture, job.frame.pts, job.frame.time_base, job.frame.index)
             yield Styled(frame, job.frame, job.plan, job.controls, stream, good)
 
-    def _condition(
-        self, adapter: TemporalAdapter, prepared: Prepared, inputs_BCHW: torch.Tensor
-    ) -> None:
+    def _condition(self, adapter: TemporalAdapter, prepared: Prepared) -> None:
         """Writes the warped last outputs into rows and tells every slot which row to read, and how strongly."""
-        batch = prepared.batch
-        adapter.resize(batch.key.size)
-        last = {job.stream: place for place, job in enumerate(batch.jobs)}
+        jobs = prepared.batch.jobs
+        bank = adapter.resize(prepared.batch.key.size)
+        last = {job.stream: place for place, job in enumerate(jobs)}
         rows: list[int] = []
         multipliers: list[float] = []
         writes: list[int] = []
-        for place, job in enumerate(batch.jobs):
+        for place, job in enumerate(jobs):
             home = SCRATCH_ROWS + job.stream.slot
             main = job.stream.main
-            current = _carries(job)
-            warpable = (
-                current and main.output_CHW is not None and batch.flows.anchor[place] is not None
-            )
-            if job.plan.conditioning == "refresh" and warpable:
+            if _refreshes(job):
                 writes.append(place)
                 rows.append(home if last[job.stream] == place else place)
                 multipliers.append(job.controls.stability)
             else:
+                known = _carries(job) and main.conditioned == bank
                 rows.append(home)
-                multipliers.append(job.controls.stability if current and main.conditioned else 0.0)
+                multipliers.append(job.controls.stability if known else 0.0)
         if writes:
-            pictures = self._pictures(prepared, inputs_BCHW, writes)
-            adapter.write(self._index([rows[place] for place in writes]), pictures)
-        spare = batch.slots - len(rows)
+            adapter.write(
+                self._index([rows[place] for place in writes]), self._pictures(prepared, writes)
+            )
+        spare = prepared.batch.slots - len(rows)
         adapter.select(
             self._index(rows + rows[-1:] * spare),
             self._per_slot(multipliers + multipliers[-1:] * spare),
         )
-        for place in writes:
-            stream = batch.jobs[place].stream
-            stream.main = replace(stream.main, conditioned=True)
+        for stream in {jobs[place].stream for place in writes}:
+            stream.main = replace(stream.main, conditioned=bank)
 
-    def _pictures(
-        self, prepared: Prepared, inputs_BCHW: torch.Tensor, places: list[int]
-    ) -> torch.Tensor:
+    def _pictures(self, prepared: Prepared, places: list[int]) -> torch.Tensor:
         """The last output where the flow says it went; where nothing was there before, the input."""
-        flows, jobs = prepared.batch.flows, prepared.batch.jobs
-        outputs = torch.stack([_output(jobs[place]) for place in places])
-        backward, occluded = self._stacked(
-            [flows.anchor[place] for place in places],
-            [flows.occluded[place] for place in places],
-            prepared.batch.key.size,
-        )
-        warped = flow.warp(outputs, backward)
-        return torch.where(occluded, inputs_BCHW[self._index(places)], warped)
-
-    def _stacked(
-        self,
-        flows: Sequence[NDArray[np.float32] | None],
-        occluded: Sequence[NDArray[np.bool_] | None],
-        size: Size,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        found = flow.stacked(flows, occluded, len(flows), size)
-        backward, hidden = (part.to(self.device, non_blocking=True) for part in found)
-        return backward, hidden
+        assert prepared.anchor is not None
+        outputs = torch.stack([_output(prepared.batch.jobs[place]) for place in places])
+        backward, occluded = prepared.anchor.backward_BHW2, prepared.anchor.occluded_B1HW
+        inputs = prepared.inputs_BCHW
+        if places != list(range(len(inputs))):
+            chosen = self._index(places)
+            backward, occluded, inputs = backward[chosen], occluded[chosen], inputs[chosen]
+        return torch.where(occluded, inputs, flow.warp(outputs, backward))
 
     def _blend(self, prepared: Prepared, made_BCHW: torch.Tensor) -> torch.Tensor:
         """Each frame mixed with the warped one before it, frame by frame; nothing where the flow has no trust."""
-        jobs, flows = prepared.batch.jobs, prepared.batch.flows
-        if not any(job.stream.config.blend for job in jobs):
+        if prepared.step is None:
             return made_BCHW
         shown = list(made_BCHW.unbind())
         newest: dict[Stream, torch.Tensor | None] = {}
-        for place, job in enumerate(jobs):
+        for place, job in enumerate(prepared.batch.jobs):
             carried = job.stream.main.shown_CHW if _carries(job) else None
             before = newest.get(job.stream, carried)
-            if job.stream.config.blend and before is not None and flows.step[place] is not None:
-                backward, occluded = self._stacked(
-                    [flows.step[place]], [flows.step_occluded[place]], prepared.batch.key.size
-                )
-                warped = flow.warp(before[None], backward)
-                mixed = torch.lerp(shown[place][None], warped, job.stream.config.blend)
-                shown[place] = torch.where(occluded, shown[place][None], mixed)[0]
+            if before is not None:
+                here = slice(place, place + 1)
+                warped = flow.warp(before[None], prepared.step.backward_BHW2[here])
+                mixed = torch.lerp(shown[place], warped[0], job.stream.config.blend)
+                hidden = prepared.step.occluded_B1HW[place]
+                shown[place] = torch.where(hidden, shown[place], mixed)
             newest[job.stream] = shown[place]
         return torch.stack(shown)
 
     def _remember(
         self, prepared: Prepared, made_BCHW: torch.Tensor, shown_BCHW: torch.Tensor
     ) -> None:
-        for place, job in enumerate(prepared.batch.jobs):
-            main = job.stream.main
+        last = {job.stream: (place, job) for place, job in enumerate(prepared.batch.jobs)}
+        for stream, (place, job) in last.items():
+            main = stream.main
             if not _carries(job):
-                main = Main(job.plan.epoch, good=main.good)
-            job.stream.main = replace(
-                main, output_CHW=made_BCHW[place], shown_CHW=shown_BCHW[place]
-            )
+                # An epoch of None is what a failure leaves behind.
+                main = Main(job.plan.epoch, good=main.good if main.epoch is None else None)
+            stream.main = replace(main, output_CHW=made_BCHW[place], shown_CHW=shown_BCHW[place])
 
     def _fetch(self, prepared: Prepared, result: torch.Tensor, finite: torch.Tensor) -> Rendered:
         if self.device.type != "cuda":
-            return Rendered(prepared, result, finite, None)
+            return Rendered(prepared, result.cpu(), finite.cpu(), None)
         result = result.to("cpu", non_blocking=True)  # pragma: no cover - cuda
         finite = finite.to("cpu", non_blocking=True)  # pragma: no cover - cuda
         ready = torch.cuda.Event()  # pragma: no cover - cuda
@@ -189,15 +166,25 @@ class Renderer:
         return Rendered(prepared, result, finite, ready)  # pragma: no cover - cuda
 
     def _index(self, places: list[int]) -> torch.Tensor:
-        return torch.tensor(places).to(self.device, non_blocking=True)
+        return upload(torch.tensor(places), self.device)
 
     def _per_slot(self, values: list[float]) -> torch.Tensor:
-        return torch.tensor(values).to(self.device, non_blocking=True)
+        return upload(torch.tensor(values), self.device)
 
 
 def _carries(job: Job) -> bool:
     """Whether what the main lane remembers of the job's stream belongs to the job's scene."""
     return job.plan.conditioning != "none" and job.stream.main.epoch == job.plan.epoch
+
+
+def _refreshes(job: Job) -> bool:
+    return job.plan.conditioning == "refresh" and job.previous is not None and _carries(job)
+
+
+def _fallback(job: Job) -> Pixels:
+    """What is shown for a frame that is not finite."""
+    good = job.stream.main.good
+    return good if good is not None and good.shape == job.frame.pixels.shape else job.frame.pixels
 
 
 def _output(job: Job) -> torch.Tensor:

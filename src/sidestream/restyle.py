@@ -51,7 +51,7 @@ def restyle(
 
     After an error nothing is left under the target's name; once `stop` says so, it holds what is done.
     """
-    recipe = settled(recipe, stylizer)
+    recipe = settled(recipe)
     meter = Meter(stylizer.built)
     with (
         open_source(
@@ -88,10 +88,9 @@ def restyle(
     )
 
 
-def settled(recipe: Recipe, stylizer: Stylizer) -> Recipe:
-    """With the batch size that is chosen by model and device, which the pixels depend on."""
-    built = stylizer.built
-    batch = recipe.stream.batch or auto_batch(built.entry.pixels, built.device.type)
+def settled(recipe: Recipe) -> Recipe:
+    """With the batch size that is used where none was asked for, which the pixels depend on."""
+    batch = recipe.stream.batch or auto_batch(live=False)
     return replace(recipe, stream=replace(recipe.stream, batch=batch))
 
 

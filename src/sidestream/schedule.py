@@ -31,11 +31,12 @@ def plan(
     size: Size,
     epoch: int,
     motion: float = 0.0,
-    cut: bool = False,
+    renewed: str = "start",
 ) -> tuple[Plan, Memory]:
     """The plan of a stream's next `frames` frames, and what to remember for the one after.
 
-    The first frames of an epoch carry nothing over: their text is new and no conditioning exists. After that
+    The first frames of an epoch carry nothing over: their text is new and no conditioning exists, because of what
+    `renewed` the stream (start, cut, reset, failed, left). After that
     a new prompt refreshes both; else each is refreshed before its oldest use would pass its interval, or as
     soon as the motion budget is spent.
     """
@@ -43,7 +44,7 @@ def plan(
     fresh = memory.epoch != epoch or memory.size != size
     reasons: list[str] = []
     if fresh:
-        reasons.append("cut" if cut else "start" if memory.epoch is None else "reset")
+        reasons.append(renewed if memory.epoch != epoch else "size")
         memory = Memory(epoch, texts, size)
     elif texts != memory.texts:
         reasons.append("prompt")

@@ -51,8 +51,8 @@ class EditModel(Protocol):
 class TemporalAdapter(Protocol):
     """Holds one row of conditioning a slot, read inside the denoiser through `select`."""
 
-    def resize(self, size: Size) -> None:
-        """Makes room for pictures of this size; a no-op where it has it already."""
+    def resize(self, size: Size) -> int:
+        """Makes room for pictures of this size. The number is that of the bank: what was written to another is lost."""
         ...
 
     def write(self, rows: torch.Tensor, pictures_BCHW: torch.Tensor) -> None:

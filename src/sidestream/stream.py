@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sidestream.config import StreamConfig
+from sidestream.scene import Cells
 from sidestream.schedule import Memory
 from sidestream.types import Controls, Frame, Pixels, Prompt, TextState
 
@@ -24,6 +25,8 @@ class Planned:
     memory: Memory = Memory()
     last: Frame | None = None
     """The last frame that entered a batch."""
+    seen: tuple[int, Cells] | None = None
+    """The last frame that came in, small and grey, and its epoch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +46,11 @@ class Main:
     output_CHW: torch.Tensor | None = None
     """The last picture the model made, in [-1, 1]."""
     shown_CHW: torch.Tensor | None = None
-    """The last picture after blending; only kept when outputs are blended."""
-    conditioned: bool = False
-    """The stream's row of the adapter's bank holds conditioning of this epoch."""
+    """The same after blending."""
+    conditioned: int | None = None
+    """Which bank of the adapter holds conditioning of this epoch in the stream's row."""
     good: Pixels | None = None
-    """The last finite picture that was delivered."""
+    """The last finite picture that was delivered. Outlives a failure, but neither a cut nor a reset."""
 
 
 class Stream:
@@ -57,12 +60,13 @@ class Stream:
     """
 
     def __init__(self, controls: Controls, config: StreamConfig, read: Read, slot: int) -> None:
-        read(controls)
         self._controls = controls
         self.config = config
         self.read = read
         self.slot = slot
         self.epoch = 0
+        self.renewed = "start"
+        """What began the epoch."""
         self.planned = Planned()
         self.side = Side()
         self.main = Main()
@@ -76,6 +80,7 @@ class Stream:
         self.read(controls)
         self._controls = replace(controls, revision=self._controls.revision + 1)
 
-    def renew(self) -> None:
+    def renew(self, why: str) -> None:
         """Nothing of what was is carried into the frames that enter from now on."""
+        self.renewed = why
         self.epoch += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from types import TracebackType
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from sidestream.batching import consecutive, together
-from sidestream.build import MAX_STREAMS, Built, auto_batch, build
-from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.build import Built, auto_batch, build
+from sidestream.config import LIMITS, ModelConfig, Size, StreamConfig
 from sidestream.errors import ConfigError
 from sidestream.media import pixels
 from sidestream.stream import Stream
-from sidestream.types import Controls, Frame, Pixels, Styled
+from sidestream.types import Batch, Controls, Frame, Pixels, Prompts, Styled
 
 Picture = Frame | Pixels
 ARRAY_RATE = 30
@@ -28,7 +28,7 @@ class Stylizer:
 
     def __init__(self, built: Built) -> None:
         self.built = built
-        self._free = list(range(MAX_STREAMS))
+        self._free = list(range(LIMITS.max_streams))
 
     @classmethod
     def load(cls, model: str = "nano", config: ModelConfig = ModelConfig()) -> Stylizer:
@@ -36,11 +36,13 @@ class Stylizer:
         return cls(build(model, config))
 
     def open(
-        self, prompt: str = "", config: StreamConfig = StreamConfig(), **changes: Any
+        self, prompt: Prompts, config: StreamConfig = StreamConfig(), **changes: Any
     ) -> OpenStream:
         """A new stream; `changes` are fields of StreamConfig."""
         if not self._free:
-            raise ConfigError(f"{MAX_STREAMS} streams are open, which is the most: close one first")
+            raise ConfigError(
+                f"{LIMITS.max_streams} streams are open, which is the most: close one first"
+            )
         if isinstance(changes.get("size"), str):
             changes["size"] = Size.parse(changes["size"])
         config = replace(config, **changes)
@@ -53,15 +55,32 @@ class Stylizer:
             size=config.size,
             fit=config.fit,
         )
-        slot = self._free[0]
-        stream = Stream(controls, config, self.built.model.read, slot)
-        self._free.remove(slot)
-        return OpenStream(self, stream)
+        self.built.model.read(controls)
+        return OpenStream(self, Stream(controls, config, self.built.model.read, self._free.pop(0)))
 
     def together(self, feeds: Sequence[tuple[OpenStream, Iterable[Picture]]]) -> Generator[Styled]:
         """Runs several streams at once, a frame of each in one batch; `styled.stream` tells them apart."""
-        pairs = [(opened.stream, opened.frames(pictures)) for opened, pictures in feeds]
-        return self.built.engine.run(together(pairs, self.fit))
+        opened = [stream for stream, _ in feeds]
+        if len({id(stream) for stream in opened}) < len(opened):
+            raise ConfigError("a stream was given twice: open one for each video")
+        pairs = [(stream.stream, stream.frames(pictures)) for stream, pictures in feeds]
+        return self._whole(together(pairs, self.fit), opened)
+
+    def run(self, opened: OpenStream, pictures: Iterable[Picture]) -> Generator[Styled]:
+        size = opened.stream.config.batch or auto_batch(live=False)
+        batches = consecutive(opened.frames(pictures), opened.stream, size, self.fit)
+        return self._whole(batches, [opened])
+
+    def _whole(self, batches: Iterable[Batch], opened: Sequence[OpenStream]) -> Generator[Styled]:
+        """A run that is left early has planned frames that were never made: nothing may build on them."""
+        whole = False
+        try:
+            yield from self.built.engine.run(batches)
+            whole = True
+        finally:
+            if not whole:
+                for one in opened:
+                    one.stream.renew("left")
 
     def fit(self, frame: Frame, controls: Controls) -> Frame:
         """The frame at the size that the controls ask for, or at the model's own."""
@@ -72,8 +91,7 @@ class Stylizer:
         return replace(frame, pixels=pixels.fit(frame.pixels, size, controls.fit))
 
     def release(self, stream: Stream) -> None:
-        if stream.slot not in self._free:
-            self._free.append(stream.slot)
+        self._free.append(stream.slot)
 
     def close(self) -> None:
         self.built.engine.close()
@@ -97,6 +115,7 @@ class OpenStream:
         self.stylizer = stylizer
         self.stream = stream
         self._taken = 0
+        self._closed = False
 
     @property
     def controls(self) -> Controls:
@@ -108,27 +127,28 @@ class OpenStream:
 
     def run(self, pictures: Iterable[Picture]) -> Generator[Styled]:
         """Restyles frames, or uint8 RGB arrays, in order; one comes out for each that goes in."""
-        built = self.stylizer.built
-        size = self.stream.config.batch or auto_batch(built.entry.pixels, built.device.type)
-        batches = consecutive(self.frames(pictures), self.stream, size, self.stylizer.fit)
-        return built.engine.run(batches)
+        return self.stylizer.run(self, pictures)
 
-    def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
+    def frames(self, pictures: Iterable[Picture]) -> Generator[Frame]:
         """Arrays become frames, numbered on through the life of the stream."""
         for picture in pictures:
+            if self._closed:
+                raise ConfigError("the stream is closed: open another")
             if isinstance(picture, Frame):
-                yield picture
+                yield replace(picture, pixels=_checked(picture.pixels))
             else:
                 yield Frame(_checked(picture), self._taken, Fraction(1, ARRAY_RATE), self._taken)
             self._taken += 1
 
     def reset(self) -> None:
         """Forgets the frames so far: the next one is treated as the first of a video."""
-        self.stream.renew()
+        self.stream.renew("reset")
 
     def close(self) -> None:
         """Gives the stream's place back."""
-        self.stylizer.release(self.stream)
+        if not self._closed:
+            self._closed = True
+            self.stylizer.release(self.stream)
 
     def __enter__(self) -> OpenStream:
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -25,6 +26,9 @@ DEFAULTS = StreamConfig()
 
 Pixels = NDArray[np.uint8]
 """uint8, height x width x 3, RGB."""
+
+Prompts = str | tuple[tuple[str, float], ...]
+"""An instruction, or several with weights."""
 
 Text = Literal["per_frame", "first_frame", "reuse"]
 Conditioning = Literal["none", "refresh", "reuse"]
@@ -49,7 +53,7 @@ class Frame:
 class Controls:
     """What a user may ask for while a stream runs."""
 
-    prompt: str | tuple[tuple[str, float], ...] = ""
+    prompt: Prompts = ""
     """An instruction, or several with weights that cross-fade."""
     strength: float = DEFAULTS.strength
     stability: float = DEFAULTS.stability
@@ -69,7 +73,7 @@ class Controls:
             raise PromptError(
                 f"give 1 to {LIMITS.prompts_at_once} prompts at once, got {len(self.prompts)}"
             )
-        if not all(weight >= 0 for _, weight in self.prompts) or not self.total_weight > 0:
+        if not all(weight >= 0 for _, weight in self.prompts) or not 0 < self.total_weight < inf:
             raise PromptError(
                 f"prompt weights must be 0 or more and not all 0, got {self.prompt!r}"
             )
@@ -155,9 +159,6 @@ class Flows:
     step_occluded: tuple[NDArray[np.bool_] | None, ...] = ()
 
 
-NO_FLOWS = Flows((), ())
-
-
 @dataclass(frozen=True, eq=False)
 class Batch:
     """One to B jobs of equal key."""
@@ -166,7 +167,8 @@ class Batch:
     key: Key
     slots: int
     """Size the batch is padded to."""
-    flows: Flows = NO_FLOWS
+    flows: Flows | None = None
+    """None: nothing is warped."""
 
     @property
     def padded(self) -> tuple[Job, ...]:
@@ -199,16 +201,28 @@ class TextState:
 
 
 @dataclass(frozen=True, eq=False)
+class Warp:
+    """Backward flow of every slot, and where it cannot be trusted: everywhere in a slot without flow."""
+
+    backward_BHW2: torch.Tensor
+    occluded_B1HW: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """A batch with everything the main lane needs."""
 
     batch: Batch
-    pixels_BHWC: torch.Tensor
-    """The inputs, uint8, on the device, padded to the batch's slots."""
+    inputs_BCHW: torch.Tensor
+    """The inputs in [-1, 1], float32, padded to the batch's slots."""
     source_BCHW: torch.Tensor
     """Their latents."""
     text: TextState
     noise_BCHW: torch.Tensor
+    anchor: Warp | None = None
+    """From the last frame before the batch, where conditioning is refreshed."""
+    step: Warp | None = None
+    """From the frame just before, where outputs are blended."""
 
 
 @dataclass(frozen=True, eq=False)

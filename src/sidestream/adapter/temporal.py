@@ -18,6 +18,8 @@ from sidestream.errors import ModelError
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_dreamlite import DreamLiteUNetModel
 
+KEPT_SIZES = 4
+
 
 class TemporalLLLite:
     """Owns the networks (float32, what is trained and saved) and their running form inside the U-Net."""
@@ -31,6 +33,8 @@ class TemporalLLLite:
             self.networks = {site.key: SiteNetwork(site.channels, site.stride) for site in sites}
         self._slots = Slots(like)
         self._levels: list[Level] = []
+        self._banks: dict[Size, int] = {}
+        self._made = 0
         self._hosts: dict[str, nn.Linear] = hosts
         self._linears: dict[str, LLLiteLinear] = {}
         for stride in sorted({site.stride for site in sites}):
@@ -42,10 +46,19 @@ class TemporalLLLite:
         self.fold()
         self._replace(hosts, self._linears)
 
-    def resize(self, size: Size) -> None:
-        """Makes room for pictures of this size. Sizes once used keep their banks."""
+    def resize(self, size: Size) -> int:
+        """Makes room for pictures of this size. The sizes used last keep their banks, which have numbers."""
+        if size not in self._banks:
+            self._made += 1
+        self._banks[size] = self._banks.pop(size, self._made)
         for level in self._levels:
             level.resize(size)
+        if len(self._banks) > KEPT_SIZES:
+            oldest = next(iter(self._banks))
+            del self._banks[oldest]
+            for level in self._levels:
+                del level.banks[oldest]
+        return self._banks[size]
 
     @torch.no_grad()
     def write(self, rows: torch.Tensor, pictures_BCHW: torch.Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import log
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ def resize(pixels: Pixels, size: Size) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
+@lru_cache
 def working_size(width: int, height: int, budget_pixels: int) -> Size:
     """The size that comes nearest to a picture's aspect at about the budget, in multiples of 32.
 

@@ -20,8 +20,7 @@ class Autoencoder:
     def __init__(self, vae: AutoencoderTiny) -> None:
         config: Any = vae.config
         self._vae = vae
-        self.latent_channels: int = config.latent_channels
-        self.stride: int = 2 ** (len(config.encoder_block_out_channels) - 1)
+        self.stride = stride_of(vae)
         self._scale: float = config.scaling_factor
         self._shift: float = config.shift_factor or 0.0
         self._layers = _folded(list(vae.decoder.layers))
@@ -35,6 +34,12 @@ class Autoencoder:
         for layer in self._layers:
             hidden = layer(hidden)
         return hidden * 2 - 1
+
+
+def stride_of(vae: AutoencoderTiny) -> int:
+    """Pixels to a latent."""
+    config: Any = vae.config
+    return 2 ** (len(config.encoder_block_out_channels) - 1)
 
 
 def _folded(layers: list[nn.Module]) -> list[Callable[[torch.Tensor], torch.Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
@@ -11,10 +11,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 INDUCTOR = "inductor"
+SHAPES = 1024
 
 
 def compiled(function: Callable[P, R], backend: str | None) -> Callable[P, R]:
     """`function` itself where `backend` is None; else compiled once for every shape it meets."""
     if backend is None:
         return function
+    # Every text bucket, batch, size and K is a shape of its own: many, but each is compiled once.
+    limits: Any = torch._dynamo.config  # pyright: ignore[reportPrivateUsage] - it has no public name
+    limits.recompile_limit = SHAPES
+    limits.accumulated_recompile_limit = 8 * SHAPES
     return torch.compile(function, fullgraph=True, dynamic=False, backend=backend)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -15,6 +14,7 @@ from sidestream.models.components import Components
 from sidestream.models.denoiser import Denoiser
 from sidestream.models.instruct.encoder import LeanEncoder
 from sidestream.models.instruct.template import Template
+from sidestream.prefetch import upload
 from sidestream.types import Controls, Prompt, TextState
 
 
@@ -34,7 +34,6 @@ class DreamLite:
         self.dtype: torch.dtype = parts.unet.dtype
         self.device: torch.device = parts.unet.device
         autoencoder = Autoencoder(parts.vae)
-        self.latent_channels = autoencoder.latent_channels
         self.stride = autoencoder.stride
         self.denoiser = Denoiser(parts.unet, parts.scheduler, self.stride)
         self._encoder = LeanEncoder(parts.text_encoder, template, vision_size)
@@ -60,8 +59,8 @@ class DreamLite:
         self, pictures_BCHW: torch.Tensor, prompts: Sequence[Sequence[Prompt]]
     ) -> TextState:
         ids_nBL = [
-            self._tensor([row[n].ids for row in prompts], torch.long)
-            for n in range(len(prompts[0]))
+            upload(torch.tensor([prompt.ids for prompt in column]), self.device)
+            for column in zip(*prompts, strict=True)
         ]
         if len(ids_nBL) == 1:
             states = self._encode(pictures_BCHW, ids_nBL[0])
@@ -72,11 +71,11 @@ class DreamLite:
             states = torch.cat([first, *(states[:, picture:] for states in others)], dim=1)
         lengths_Bn = torch.tensor([[prompt.length for prompt in row] for row in prompts])
         counts_BnL = torch.arange(len(prompts[0][0].ids)) < lengths_Bn[:, :, None]
-        weights_Bn = [[prompt.weight for prompt in row] for row in prompts]
+        weights_Bn = torch.tensor([[prompt.weight for prompt in row] for row in prompts])
         return TextState(
             self._read_states(states),
-            counts_BnL.to(self.device, torch.float32, non_blocking=True),
-            self._tensor(weights_Bn, torch.float32),
+            upload(counts_BnL.float(), self.device),
+            upload(weights_Bn, self.device),
         )
 
     def encode_image(self, pictures_BCHW: torch.Tensor) -> torch.Tensor:
@@ -97,6 +96,3 @@ class DreamLite:
 
     def _index(self, step: int, batch: int) -> torch.Tensor:
         return torch.full((batch,), step, device=self.device)
-
-    def _tensor(self, rows: Any, dtype: torch.dtype) -> torch.Tensor:
-        return torch.tensor(rows, dtype=dtype).to(self.device, non_blocking=True)
