@@ -22,6 +22,7 @@ from sidestream.build import auto_batch, build
 from sidestream.config import ModelConfig, Schedule
 from sidestream.engine import Engine
 from sidestream.errors import EngineError
+from sidestream.media import pixels
 from sidestream.types import Pixels, Styled
 
 SMALL = {"size": "32x32", "batch": 4}
@@ -97,18 +98,22 @@ def test_every_frame_comes_out_in_order_with_its_time(nano, count, batch):
 
 
 def test_pipelining_does_not_change_pixels(nano):
+    assert furthest(run(nano, SCENE), in_turn(nano, batch=4)) == 0
+
+
+def in_turn(nano: Stylizer, batch: int, **settings) -> list[Styled]:
+    """The same work without lanes, a batch after the other."""
     engine = nano.built.engine
-    with nano.open("oil painting", **SMALL) as opened:
-        batches = consecutive(opened.frames(SCENE), opened.stream, 4, nano.fit)
+    with nano.open("oil painting", **{**SMALL, **settings}) as opened:
+        batches = consecutive(opened.frames(SCENE), opened.stream, batch, nano.fit)
         with torch.inference_mode():
-            plain = [
+            return [
                 styled
-                for batch in batches
+                for one in batches
                 for styled in engine.render.deliver(
-                    engine.render(engine.prepare(engine.observe(batch)))
+                    engine.render(engine.prepare(engine.observe(one)))
                 )
             ]
-    assert furthest(run(nano, SCENE), plain) == 0
 
 
 @settings(max_examples=6)
@@ -139,6 +144,43 @@ def together(nano: Stylizer, asked: Sequence[tuple[str, list[Pixels]]]) -> list[
     for one in opened:
         one.close()
     return [[s for s in styled if s.stream is one.stream] for one in opened]
+
+
+SCHEDULES = st.builds(
+    Schedule,
+    text_every=st.integers(1, 5),
+    cond_every=st.integers(1, 5),
+    text_first_frame_only=st.booleans(),
+    motion_budget=st.none() | st.floats(0.01, 0.2),
+)
+
+
+@settings(max_examples=10)
+@given(st.lists(st.tuples(SCHEDULES, st.sampled_from([0.0, 0.5])), min_size=2, max_size=3))
+def test_streams_of_any_schedule_that_share_batches_keep_their_pixels(nano, asked):
+    prompts = ["oil painting", "pencil sketch", (("ink", 0.3), ("watercolor", 0.7))]
+    scenes = [SCENE[:8], [*OTHER_SCENE[:4], *SCENE[:4]], SCENE[7::-1]]
+    plans = [
+        {"prompt": prompt, "schedule": schedule, "blend": blend, **SMALL}
+        for prompt, (schedule, blend) in zip(prompts, asked, strict=False)
+    ]
+    opened = [nano.open(**one) for one in plans]
+    styled = list(nano.together(list(zip(opened, scenes, strict=False))))
+    for one in opened:
+        one.close()
+    for one, settings_, scene in zip(opened, plans, scenes, strict=False):
+        alone = run(nano, scene, **{**settings_, "batch": 1})
+        shared = [s for s in styled if s.stream is one.stream]
+        assert [s.plan for s in shared] == [s.plan for s in alone]
+        assert furthest(shared, alone) <= 1
+
+
+@settings(max_examples=6)
+@given(SCHEDULES, st.sampled_from([1, 2, 4]))
+def test_pipelining_changes_no_pixels_under_any_schedule(nano, schedule, batch):
+    first, second = (run(nano, SCENE, schedule=schedule, batch=batch) for _ in range(2))
+    assert furthest(first, second) == 0
+    assert furthest(first, in_turn(nano, schedule=schedule, batch=batch)) == 0
 
 
 # 3. The same again.
@@ -252,6 +294,63 @@ def test_the_first_batch_after_a_cut_carries_nothing_of_the_scene_before(nano):
     assert joined[6].plan.reasons == ("cut",)
     alone = run(nano, frames(after, start=6), size="96x64")
     assert furthest(joined[6:], alone) <= 1
+
+
+def test_blending_does_not_cross_a_cut(nano):
+    before, after = sliding(6, 0), sliding(6, 7)
+    joined = run(nano, frames([*before, *after]), size="96x64", blend=0.8)
+    alone = run(nano, frames(after, start=6), size="96x64", blend=0.8)
+    assert joined[6].plan.reasons == ("cut",)
+    assert furthest(joined[6:], alone) <= 1
+
+
+def test_a_cut_between_two_runs_is_seen(nano):
+    with nano.open("ink", size="96x64", batch=1) as stream:
+        list(stream.run(sliding(3, 0)))
+        styled = list(stream.run(sliding(3, 7)))
+    assert styled[0].plan.reasons == ("cut",)
+
+
+def test_nothing_builds_on_a_run_that_was_left_early(nano):
+    with nano.open("oil painting", **SMALL) as stream:
+        unfinished = stream.run(frames(SCENE[:10]))
+        next(unfinished)
+        unfinished.close()
+        again = list(stream.run(frames(OTHER_SCENE[:6])))
+    assert again[0].plan.reasons == ("left",)
+    assert furthest(again, run(nano, frames(OTHER_SCENE[:6]))) <= 1
+
+
+class Recording:
+    """A TemporalAdapter that keeps what is written into it."""
+
+    def __init__(self, adapter) -> None:
+        self.adapter = adapter
+        self.written: list[torch.Tensor] = []
+
+    def __getattr__(self, name: str):
+        return getattr(self.adapter, name)
+
+    def write(self, rows: torch.Tensor, pictures_BCHW: torch.Tensor) -> None:
+        self.written.append(pictures_BCHW.clone())
+        self.adapter.write(rows, pictures_BCHW)
+
+
+def test_the_adapter_is_shown_the_last_output_where_it_went_and_the_input_elsewhere(nano):
+    built = nano.built
+    adapter = Recording(built.engine.adapter)
+    engine = Engine(built.model, adapter, built.device, torch.float32)
+    video = sliding(6, 3, 128, 64)
+    with Stylizer(replace(built, engine=engine)) as stylizer:
+        styled = run(stylizer, video, size="128x64", batch=1)
+    written = pixels.to_bytes(torch.cat(adapter.written)).numpy().astype(float)
+    outputs, inputs = levels(styled), np.stack(video).astype(float)
+    for number in range(1, 6):  # the texture moves 2 pixels to the left a frame
+        shown, inside = written[number - 1], slice(16, 96)
+        moved = np.roll(outputs[number - 1], -2, axis=1)
+        assert np.abs(shown[:, inside] - moved[:, inside]).mean() < 6
+        assert np.abs(shown[:, inside] - outputs[number - 1][:, inside]).mean() > 12
+        assert np.abs(shown[:, -1] - inputs[number][:, -1]).mean() < 1
 
 
 def test_a_reset_forgets(nano):

@@ -198,3 +198,62 @@ def test_devices_and_dtypes_are_picked_or_refused():
     assert pick_dtype("float16", torch.device("cpu")) == torch.float16
     with pytest.raises(ConfigError, match="device 'gpu' is not here"):
         pick_device("gpu")
+
+
+def test_a_buffer_that_is_filled_again_is_no_trap(nano):
+    buffer = np.zeros((32, 32, 3), np.uint8)
+
+    def source():
+        for level in range(8):
+            buffer[:] = level * 30
+            yield buffer
+
+    with nano.open("ink", size="32x32", batch=4) as stream:
+        sources = [styled.source.pixels.mean() for styled in stream.run(source())]
+    assert sources == [30.0 * level for level in range(8)]
+
+
+def test_a_closed_stream_runs_no_more_and_gives_its_place_back_once(nano):
+    video = sliding(2, width=32, height=32)
+    first = nano.open("ink", size="32x32")
+    slot = first.stream.slot
+    first.close()
+    others = [nano.open("ink") for _ in range(16)]
+    first.close()
+    with pytest.raises(ConfigError, match="streams are open"):
+        nano.open("ink")
+    with pytest.raises(ConfigError, match="the stream is closed"):
+        list(first.run(video))
+    assert [one.stream.slot for one in others].count(slot) == 1
+    for one in others:
+        one.close()
+
+
+def test_one_stream_runs_one_video_at_a_time(nano):
+    video = sliding(2, width=32, height=32)
+    with nano.open("ink", size="32x32") as stream:
+        with pytest.raises(ConfigError, match="given twice"):
+            nano.together([(stream, video), (stream, video)])
+        running = stream.run(video)
+        next(running)
+        with pytest.raises(ConfigError, match="is running"):
+            list(stream.run(video))
+        running.close()
+        assert len(list(stream.run(video))) == 2
+
+
+def test_a_closed_model_says_so():
+    stylizer = Stylizer.load("nano", ModelConfig(adapter="none"))
+    stream = stylizer.open("ink", size="32x32")
+    stylizer.close()
+    with pytest.raises(SidestreamError, match="the model is closed"):
+        list(stream.run(sliding(1, width=32, height=32)))
+
+
+def test_sizes_come_and_go_without_memory_growing(nano):
+    adapter = nano.built.engine.adapter
+    video = sliding(4, width=64, height=32)
+    for width in range(32, 32 * 8, 32):
+        with nano.open("ink", size=f"{width}x32", batch=2) as stream:
+            assert len(list(stream.run(video))) == 4
+    assert all(len(level.banks) <= 4 for level in adapter._levels)

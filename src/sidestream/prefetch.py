@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import torch
@@ -47,7 +47,11 @@ def ahead(items: Iterable[T]) -> Generator[T]:
                 coming = lane.submit(step)
                 yield item[0]
         finally:
-            lane.submit(_close, iterator).result()
+            closing: Future[None] | None = None
+            with suppress(RuntimeError):  # the interpreter is ending and takes no more work
+                closing = lane.submit(_close, iterator)
+            if closing is not None:
+                closing.result()
 
 
 @contextmanager

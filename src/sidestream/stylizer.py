@@ -74,12 +74,15 @@ class Stylizer:
     def _whole(self, batches: Iterable[Batch], opened: Sequence[OpenStream]) -> Generator[Styled]:
         """A run that is left early has planned frames that were never made: nothing may build on them."""
         whole = False
+        for one in opened:
+            one.begin()
         try:
             yield from self.built.engine.run(batches)
             whole = True
         finally:
-            if not whole:
-                for one in opened:
+            for one in opened:
+                one.end()
+                if not whole:
                     one.stream.renew("left")
 
     def fit(self, frame: Frame, controls: Controls) -> Frame:
@@ -116,6 +119,7 @@ class OpenStream:
         self.stream = stream
         self._taken = 0
         self._closed = False
+        self._running = False
 
     @property
     def controls(self) -> Controls:
@@ -132,23 +136,38 @@ class OpenStream:
     def frames(self, pictures: Iterable[Picture]) -> Generator[Frame]:
         """Arrays become frames, numbered on through the life of the stream."""
         for picture in pictures:
-            if self._closed:
-                raise ConfigError("the stream is closed: open another")
             if isinstance(picture, Frame):
-                yield replace(picture, pixels=_checked(picture.pixels))
+                _checked(picture.pixels)
+                yield picture
             else:
-                yield Frame(_checked(picture), self._taken, Fraction(1, ARRAY_RATE), self._taken)
+                # A copy: capture loops like to fill one buffer again and again, and frames wait in lanes.
+                pixels_HWC = np.array(_checked(picture), order="C")
+                yield Frame(pixels_HWC, self._taken, Fraction(1, ARRAY_RATE), self._taken)
             self._taken += 1
+
+    def begin(self) -> None:
+        """A run begins."""
+        if self._closed:
+            raise ConfigError("the stream is closed: open another")
+        if self._running:
+            raise ConfigError("the stream is running: finish or close that run first")
+        self._running = True
+
+    def end(self) -> None:
+        self._running = False
+        if self._closed:
+            self.stylizer.release(self.stream)
 
     def reset(self) -> None:
         """Forgets the frames so far: the next one is treated as the first of a video."""
         self.stream.renew("reset")
 
     def close(self) -> None:
-        """Gives the stream's place back."""
+        """Gives the stream's place back, once a run that is going on has ended."""
         if not self._closed:
             self._closed = True
-            self.stylizer.release(self.stream)
+            if not self._running:
+                self.stylizer.release(self.stream)
 
     def __enter__(self) -> OpenStream:
         return self
@@ -168,11 +187,13 @@ def _checked(picture: Any) -> Pixels:
         and picture.dtype == np.uint8
         and picture.ndim == 3
         and picture.shape[2] == 3
+        and min(picture.shape[:2]) >= LIMITS.min_source_pixels
     ):
         given = (
             f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture)
         )
         raise ConfigError(
-            f"a picture must be a uint8 array of height x width x 3 (RGB), got {given}"
+            "a picture must be a uint8 array of height x width x 3 (RGB),"
+            f" at least {LIMITS.min_source_pixels} pixels a side, got {given}"
         )
-    return np.ascontiguousarray(picture)
+    return picture

@@ -146,3 +146,34 @@ def test_a_download_that_is_not_the_file_asked_for_is_refused(tmp_path):
     path.write_bytes(b"other")
     with pytest.raises(ModelError, match="has SHA-256"):
         components.check_hash(path, "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("part", "entry"),
+    [
+        ("text_encoder", {"auto_map": {"AutoModel": "evil.Evil"}}),
+        ("text_encoder", {"attn_implementation": "someone/kernel"}),
+        ("text_encoder", {"quantization_config": {"quant_method": "bitsandbytes"}}),
+        ("unet", {"auto_map": {"AutoModel": "evil.Evil"}}),
+    ],
+)
+def test_a_configuration_that_asks_for_code_is_refused(folder, part, entry):
+    path = folder / part / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entry}))
+    assert f"asks for {next(iter(entry))}, which can run code of others" in refusal(folder)
+
+
+def test_a_tokenizer_that_asks_for_code_runs_none(folder):
+    (folder / "tokenizer" / "evil.py").write_text("raise SystemExit('ran')")
+    path = folder / "tokenizer" / "tokenizer_config.json"
+    asked = {"auto_map": {"AutoTokenizer": [None, "evil.Evil"]}, "tokenizer_class": "Evil"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **asked}))
+    components_or_refusal = pytest.raises(ModelError, match="tokenizer cannot be loaded")
+    with components_or_refusal:
+        components.load(folder, torch.float32, CPU)
+
+
+@pytest.mark.parametrize("text", ["[1]", "[" * 100_000, '"x"'])
+def test_json_that_is_no_object_is_named(folder, text):
+    (folder / "unet" / "config.json").write_text(text)
+    assert "JSON" in refusal(folder)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sidestream.config import LIMITS
 from sidestream.errors import ModelError
@@ -24,6 +24,8 @@ CLASSES = {
     "vae": ("_class_name", "AutoencoderTiny"),
     "text_encoder": ("model_type", "qwen3_vl"),
 }
+CODE = ("auto_map", "quantization_config", "attn_implementation", "_attn_implementation")
+"""Entries of a configuration that make a library load code or kernels from elsewhere."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -66,12 +68,17 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device) -> Components:
     if words is None:
         raise ModelError(f"{folder} has no tokenizer: a model folder holds {LAYOUT}")
     with _one_sentence(words):
-        tokenizer = AutoTokenizer.from_pretrained(words, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            words, local_files_only=True, trust_remote_code=False
+        )
     parts = Components(
         _module(DreamLiteUNetModel.from_pretrained, folder / "unet", torch_dtype=dtype),
         _module(AutoencoderTiny.from_pretrained, folder / "vae", torch_dtype=dtype),
         _module(
-            Qwen3VLForConditionalGeneration.from_pretrained, folder / "text_encoder", dtype=dtype
+            Qwen3VLForConditionalGeneration.from_pretrained,
+            folder / "text_encoder",
+            dtype=dtype,
+            attn_implementation="sdpa",
         ),
         tokenizer,
         scheduler,
@@ -150,7 +157,13 @@ def _check_part(folder: Path, part: str) -> None:
     if not place.is_dir():
         raise ModelError(f"{folder} has no {part}: a model folder holds {LAYOUT}")
     key, expected = CLASSES[part]
-    found = _read_json(place / "config.json", folder).get(key)
+    config = _read_json(place / "config.json", folder)
+    for asked in CODE:
+        if asked in config:
+            raise ModelError(
+                f"{place} asks for {asked}, which can run code of others: remove it from config.json"
+            )
+    found = config.get(key)
     if found != expected:
         raise ModelError(
             f"{place} holds a {found}, expected a {expected}: is this a DreamLite model?"
@@ -177,13 +190,16 @@ def check_header(path: Path) -> None:
 
 def _read_json(path: Path, folder: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ModelError(
             f"{folder} has no {path.parent.name}/{path.name}: a model folder holds {LAYOUT}"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read as JSON: download it again") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} must hold a JSON object: download it again")
+    return cast("dict[str, Any]", found)
 
 
 def _module(from_pretrained: Callable[..., Any], place: Path, **settings: Any) -> Any:
@@ -206,7 +222,16 @@ def _one_sentence(place: Path) -> Generator[None]:
 
     try:
         yield
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (
+        SafetensorError,
+        ImportError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise ModelError(
             f"{place} cannot be loaded ({_first_line(error)}): download it again"
         ) from error
