@@ -37,7 +37,8 @@ def dangers(tree: ast.AST) -> Iterator[str]:
                 yield from FORBIDDEN_CALLS & {f"{module}.{name.name}" for name in names}
             case ast.Call(func=function, keywords=keywords):
                 yield from FORBIDDEN_CALLS & {ast.unparse(function)}
-                yield from FORBIDDEN_KEYWORDS & {str(keyword.arg) for keyword in keywords}
+                asked = {str(k.arg) for k in keywords if ast.unparse(k.value) != "False"}
+                yield from FORBIDDEN_KEYWORDS & asked
             case _:
                 pass
 
