@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -18,7 +19,10 @@ from clips import write_clip, write_sound
 from commands import Runner, refuse_to_load
 from pictures import sliding
 from sidestream.cli import main
+from sidestream.config import ModelConfig
+from sidestream.flags import Stylize, parse
 from sidestream.media.open import open_source
+from sidestream.recipe import Recipe
 
 PROMPT = ("--prompt", "an oil painting")
 SMALL = ("--size", "64x64")
@@ -160,12 +164,23 @@ def test_a_folder_that_is_only_read(run, clip):
         ((*PROMPT, "--size", "500x320"), 2, "got 500: use 480 or 512"),
         ((*PROMPT, "--size", "big"), 2, "size must look like 512x288, got 'big'"),
         ((*PROMPT, "--batch", "3"), 2, "batch must be one of (1, 2, 4, 8, 16), got 3"),
-        ((*PROMPT, "--cond-every", "0"), 2, "cond_every must be 1 or more, got 0"),
+        ((*PROMPT, "--cond-every", "0"), 2, "--cond-every must be 1 or more, got 0"),
         ((*PROMPT, "--hooks", "side_block"), 2, "hooks must be among"),
         ((*PROMPT, "--point", "fast"), 2, "operating point must be one of ('default', 'paper'"),
         ((*PROMPT, "--crf", "99"), 2, "crf must be from 0 to 51, got 99"),
-        ((*PROMPT, "--start", "-1"), 2, "start must be 0 or more"),
-        ((*PROMPT, "--duration", "0"), 2, "duration above 0, got 0.0 and 0.0"),
+        ((*PROMPT, "--start", "-1"), 2, "--start must be from 0 to 10000000, got -1.0"),
+        ((*PROMPT, "--start", "nan"), 2, "--start must be from 0 to 10000000, got nan"),
+        ((*PROMPT, "--start", "1e400"), 2, "--start must be from 0 to 10000000, got inf"),
+        ((*PROMPT, "--duration", "0"), 2, "--duration must be above 0 and at most 10000000, got 0"),
+        ((*PROMPT, "--duration", "inf"), 2, "and at most 10000000, got inf"),
+        ((*PROMPT, "--model", "m" * 300), 5, "there is no model 'mmm"),
+        ((*PROMPT, "--revision", "v1"), 2, "has a revision, and nano is built in: leave"),
+        (
+            (*PROMPT, "--adapter", "absent.safetensors"),
+            5,
+            "cannot be read (No such file or directory)",
+        ),
+        ((*PROMPT, "--output-size", "source", "--size", "64x64"), 2, "64x64 cannot be scaled back"),
         ((*PROMPT, "--start", "60"), 3, "ends before 60 s: choose an earlier start"),
         ((*PROMPT, "--json", "absent/a.json"), 4, "there is no folder absent: create it first"),
     ],
@@ -182,6 +197,128 @@ def test_a_file_of_another_program_has_no_settings(refused, clip, tmp_path):
         2,
         f"{clip} holds no settings: give --like a file that sidestream wrote",
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "sentence"),
+    [
+        (("out.png",), 4, "a picture file holds one frame"),
+        (("/",), 4, "exists: give another name"),
+        (("out.webm", "--faststart"), 2, "faststart is for .mp4 and .mov"),
+        (("o" * 300 + ".mp4",), 4, "too long"),
+    ],
+)
+def test_what_the_kind_of_output_cannot_do(refused, clip, tmp_path, flags, code, sentence):
+    found, said = refused(clip, tmp_path / flags[0], *flags[1:], *PROMPT)
+    assert (found, sentence in said) == (code, True), said
+
+
+def test_an_adapter_that_is_none(refused, clip, tmp_path):
+    adapter = tmp_path / "adapter.safetensors"
+    adapter.write_bytes(b"\xff" * 64)
+    code, said = refused(clip, tmp_path / "out.mp4", *PROMPT, "--adapter", adapter)
+    assert (code, "is not a whole safetensors file" in said) == (5, True)
+
+
+@pytest.mark.parametrize("name", ["in.mp4", "./in.mp4", "link.mp4", "out.mp4", "cues.txt", "b.mp4"])
+def test_a_report_replaces_no_other_file(refused, clip, tmp_path, name):
+    (tmp_path / "cues.txt").write_text("0 a")
+    (tmp_path / "link.mp4").symlink_to(clip)
+    (tmp_path / "b.mp4").hardlink_to(clip)
+    out = tmp_path / "out.mp4"
+    code, said = refused(clip, out, "--cues", tmp_path / "cues.txt", "--json", tmp_path / name)
+    assert code == 2
+    assert "the report" in said and "would replace" in said
+
+
+def test_a_report_replaces_no_picture_and_no_settings(refused, clip, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "000000.png").write_bytes(b"precious")
+    for name in ("pictures/000000.png", "pictures/settings.json", "pictures.json"):
+        flags = (*PROMPT, "--overwrite", "--json", tmp_path / name)
+        code, said = refused(clip, pictures, *flags)
+        assert (code, "would replace" in said) == (2, True)
+
+
+@pytest.mark.parametrize("name", [".", "absent/a.json", "a" * 300])
+def test_a_report_that_has_no_place(refused, clip, tmp_path, name):
+    code, said = refused(clip, tmp_path / "out.mp4", *PROMPT, "--json", tmp_path / name)
+    assert code == 4
+    assert "is a folder" in said or "there is no folder" in said or "cannot be a file" in said
+
+
+def pictures_of(tmp_path: Path, recipe: Recipe, **changes: str) -> Path:
+    """A folder of pictures with the settings that a stranger may have put there."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(recipe.metadata() | changes))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence"),
+    [
+        (
+            Recipe(prompt="x", model="evil/repo"),
+            "was made with model 'evil/repo': give `--model evil/repo` yourself to use it",
+        ),
+        (
+            Recipe(prompt="x", loading=ModelConfig(adapter="/evil code.safetensors")),
+            "give `--adapter '/evil code.safetensors'` yourself to use it",
+        ),
+    ],
+)
+def test_a_file_chooses_no_code_and_no_download(refused, clip, tmp_path, recipe, sentence):
+    theirs = pictures_of(tmp_path, recipe)
+    code, said = refused(clip, tmp_path / "out.mp4", "--like", theirs)
+    assert (code, sentence in said) == (2, True), said
+
+
+def test_a_model_that_is_given_is_no_choice_of_the_file(tmp_path):
+    own = ModelConfig(device="cuda:7", compile=True, flow_threads=9, offline=True, dtype="float16")
+    theirs = pictures_of(tmp_path, Recipe(prompt="x", model="evil/repo", loading=own))
+    arguments = ["stylize", "a", "b", "--like", str(theirs), "--model", "evil/repo"]
+    command = parse(arguments)
+    assert isinstance(command, Stylize)
+    assert command.model == "evil/repo"
+    assert command.loading == ModelConfig(dtype="float16")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"settings": "[" * 100_000}, {"settings": '{"stream": 1e999}'}, {"prompt": ""}],
+)
+def test_settings_that_no_run_has_written(refused, clip, tmp_path, changes):
+    theirs = pictures_of(tmp_path, Recipe(prompt="x"), **changes)
+    code, said = refused(clip, tmp_path / "out.mp4", "--like", theirs)
+    assert code == 2
+    assert len(said) < 600
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"[" * 100_000])
+def test_settings_beside_that_are_none(refused, clip, tmp_path, text):
+    theirs = pictures_of(tmp_path, Recipe(prompt="x"))
+    (theirs / "settings.json").write_bytes(text)
+    code, _ = refused(clip, tmp_path / "out.mp4", "--like", theirs)
+    assert code == 3
+
+
+def test_what_a_file_holds_does_not_reach_the_terminal(refused, clip, tmp_path):
+    evil = "sidestream \x1b]0;owned\x07\x9b2J"
+    theirs = pictures_of(tmp_path, Recipe(prompt="x"), software=evil, settings="{}")
+    _, said = refused(clip, tmp_path / "out.mp4", "--like", theirs)
+    assert r"written by sidestream \x1b]0;owned\x07\x9b2J, this is" in said
+    _, said = refused(tmp_path / "\x1b[2J.mp4", tmp_path / "out.mp4", *PROMPT)
+    assert "\x1b" not in said and r"\x1b[2J.mp4" in said
+
+
+def test_a_demo_needs_a_folder(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below"):
+        code = main(["demo", "--output-dir", f"{tmp_path}/{name}"], load=refuse_to_load)
+        assert code == 4
+        assert "cannot be made" in capsys.readouterr().err
 
 
 def test_settings_come_from_one_place(refused, run, clip, tmp_path):
@@ -236,11 +373,10 @@ def test_a_full_disk_keeps_what_is_whole(run, tmp_path):
     assert 0 < len(list(open_source(kept))) < 48
 
 
-def test_a_report_that_cannot_be_written(run, clip, tmp_path):
-    (tmp_path / "report").mkdir()
-    done = run("models", "--json", tmp_path / "report")
+def test_a_report_that_cannot_be_written(run, clip):
+    done = run("models", "--json", "/proc/report")
     assert done.code == 4
-    assert "could not be written (Is a directory)" in done.err
+    assert "/proc/report could not be written (" in done.err
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ from commands import Runner
 from pictures import sliding
 from sidestream import Stylizer
 from sidestream.cli import main
-from sidestream.config import OPERATING_POINTS, ModelConfig, Schedule, StreamConfig
+from sidestream.config import OPERATING_POINTS, ModelConfig, Schedule, Size, StreamConfig
 from sidestream.console import Printer, progress_bar, stopping
+from sidestream.cues import Cues
 from sidestream.media.open import open_source
-from sidestream.recipe import FileOptions
+from sidestream.recipe import FileOptions, Recipe
 
 COMMANDS = ["demo", "stylize", "models", "doctor", "metrics"]
 SMALL = ("--size", "64x64")
@@ -162,6 +163,42 @@ def test_steadiness_is_shown_beside_sharpness(run: Runner, clip: Path, tmp_path:
     assert "has 12 frames and" in done.err and "the first 9 of both are compared" in done.err
 
 
+def test_a_part_is_measured_against_the_same_part(run: Runner, clip: Path, tmp_path: Path):
+    out, part = tmp_path / "out.mp4", ("--start", 0.25, "--duration", 0.25)
+    same = ("--prompt", "x", "--strength", 0, "--size", "64x64", "--crf", 0, "--fit", "stretch")
+    assert run("stylize", clip, out, *same, *part).code == 0
+    done = run("metrics", clip, out, "--json", "-")
+    assert "is compared with its source from 0.25 s to 0.5 s, as it was made" in done.err
+    assert "has 12 frames" not in done.err
+    assert json.loads(done.out)["frames"] == 6
+
+
+def test_side_by_side_is_not_measured(run: Runner, clip: Path, tmp_path: Path):
+    out = tmp_path / "out.mp4"
+    run("stylize", clip, out, "--prompt", "x", *SMALL, "--compare", "side", "--duration", 0.04)
+    done = run("metrics", clip, out)
+    assert done.code == 2
+    assert "shows the input beside the result" in done.err
+
+
+def test_what_another_file_decides_is_told(run: Runner, clip: Path, tmp_path: Path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    recipe = Recipe(
+        prompt=Cues.parse("0 day"), model="twin", stream=StreamConfig(size=Size(64, 64))
+    )
+    (theirs / "settings.json").write_text(json.dumps(recipe.metadata()))
+    done = run("stylize", clip, tmp_path / "out.mp4", "--like", theirs, "--prompt", "night")
+    assert done.code == 0
+    assert "sidestream: the model is twin\n" in done.err
+    assert f"--prompt is taken in place of the cues in {theirs}" in done.err
+
+
+def test_one_frame_is_one_frame(run: Runner, clip: Path, tmp_path: Path):
+    done = run("stylize", clip, tmp_path / "a.mp4", "--prompt", "x", *SMALL, "--duration", 0.04)
+    assert done.out.startswith("1 frame in ")
+
+
 def test_the_demo_writes_two_files_in_one_pass(run: Runner, tmp_path: Path):
     done = run("demo", "--seconds", 0.25, *SMALL, "--output-dir", tmp_path / "out")
     assert done.code == 0
@@ -180,12 +217,6 @@ def test_a_demo_has_a_length(run: Runner, tmp_path: Path, seconds: int):
     done = run("demo", "--seconds", seconds, *SMALL, "--output-dir", tmp_path / "out")
     assert (done.code, list(tmp_path.iterdir())) == (2, [])
     assert "seconds must be from 0.1 to 60" in done.err
-
-
-def test_a_demo_needs_a_folder(run: Runner, clip: Path):
-    done = run("demo", *SMALL, "--output-dir", clip)
-    assert done.code == 4
-    assert f"the folder {clip} cannot be made (File exists)" in done.err
 
 
 class Terminal(StringIO):

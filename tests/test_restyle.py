@@ -243,6 +243,26 @@ def test_settings_out_of_a_file_are_not_trusted():
     assert Recipe.of(good, "a.mp4") == RECIPE
 
 
+def test_a_file_says_which_part_of_its_source_it_shows():
+    part = FileOptions(start=2.5, duration=4.0, compare="side")
+    assert FileOptions.of(RECIPE.metadata(replace(part, crf=30)), "a.mp4") == part
+    assert (
+        FileOptions.of(RECIPE.metadata(), "a.mp4") == FileOptions.of({}, "a.mp4") == FileOptions()
+    )
+    for settings in ("[]", '{"file": 1}', '{"file": {"start": NaN}}'):
+        with pytest.raises(ConfigError, match=r"a\.mp4 cannot be used"):
+            FileOptions.of({"settings": settings}, "a.mp4")
+
+
+def test_versions_are_told_apart_only_where_they_differ():
+    damaged = RECIPE.metadata() | {"settings": "{}"}
+    with pytest.raises(ConfigError) as same:
+        Recipe.of(damaged, "a.mp4")
+    with pytest.raises(ConfigError, match="it was written by sidestream 9, this is sidestream"):
+        Recipe.of(damaged | {"software": "sidestream 9"}, "a.mp4")
+    assert "written by" not in str(same.value)
+
+
 def test_many_frames_pass_through_few_lanes(nano, tmp_path, out):
     """A picture of one colour a frame, shown as it is, comes out in its order."""
     levels = [np.full((64, 64, 3), 10 * n, np.uint8) for n in range(20)]

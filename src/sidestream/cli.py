@@ -11,13 +11,13 @@ from signal import Signals
 from typing import TYPE_CHECKING, cast
 
 from sidestream import __version__
-from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.config import Fit, ModelConfig, Size, StreamConfig
 from sidestream.console import EXIT_CODES, Printer, complain, progress_bar, stopping
-from sidestream.errors import INTERRUPTED, SidestreamError
-from sidestream.flags import Command, Demo, Doctor, Metrics, Stylize, parse, prompt_of
+from sidestream.errors import INTERRUPTED, ConfigError, SidestreamError
+from sidestream.flags import Command, Demo, Doctor, Metrics, Stylize, notes_of, parse, prompt_of
 from sidestream.models import zoo
 from sidestream.models.instruct.template import clean
-from sidestream.recipe import Recipe
+from sidestream.recipe import FileOptions, Recipe
 
 if TYPE_CHECKING:
     from sidestream.doctor import Load
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Load | None = None) ->
         return 0
     try:
         command = parse(arguments)
-        return _run(command, Printer(command.json), load or _load)
+        return _run(command, Printer(command.json, command.files), load or _load)
     except SidestreamError as error:
         complain(str(error))
         return error.exit_code
@@ -54,8 +54,9 @@ def stylize(command: Stylize, printer: Printer, load: Load) -> int:
         stream=command.stream,
         loading=command.loading,
     )
-    zoo.find(recipe.model, recipe.loading.revision)
-    check(command.source, command.target, command.file)
+    check(command.source, command.target, recipe, command.file)
+    for note in notes_of(command):
+        complain(note)
     with load(recipe.model, recipe.loading) as stylizer, stopping() as caught:
         with progress_bar() as progress:
             report = restyle(
@@ -71,8 +72,9 @@ def stylize(command: Stylize, printer: Printer, load: Load) -> int:
 
 
 def demo(command: Demo, printer: Printer, load: Load) -> int:
-    from sidestream.demo import restyle_demo
+    from sidestream.demo import make_folder, restyle_demo
 
+    make_folder(command.output_dir)
     recipe = Recipe(prompt=clean(command.prompt), stream=StreamConfig(size=command.size))
     with load(recipe.model, recipe.loading) as stylizer, stopping() as caught:
         with progress_bar() as progress:
@@ -123,6 +125,7 @@ def metrics(command: Metrics, printer: Printer) -> int:
     from sidestream.media.open import open_source
     from sidestream.media.pixels import fit
 
+    how, part = _made(command.target)
     counts = [0, 0]
 
     def pairs() -> Iterator[tuple[Pixels, Pixels]]:
@@ -131,19 +134,42 @@ def metrics(command: Metrics, printer: Printer) -> int:
             counts[1] += after is not None
             if before and after:
                 height, width = after.pixels.shape[:2]
-                yield fit(before.pixels, Size(width, height)), after.pixels
+                yield fit(before.pixels, Size(width, height), how), after.pixels
 
-    with open_source(command.source) as inputs, open_source(command.target) as outputs:
+    with (
+        open_source(command.source, start=part.start, duration=part.duration) as inputs,
+        open_source(command.target) as outputs,
+    ):
         left, right = tee(pairs())
         measured = measure((pair[0] for pair in left), (pair[1] for pair in right))
     if counts[0] != counts[1]:
         complain(
-            f"{command.source} has {counts[0]} frames and {command.target} {counts[1]}:"
+            f"{command.source} has {_frames(counts[0])} and {command.target} {counts[1]}:"
             f" the first {min(counts)} of both are compared"
         )
     printer.table([{name: f"{value:.3f}" for name, value in measured.items()}])
     printer.json({"frames": min(counts), **measured})
     return 0
+
+
+def _made(target: str) -> tuple[Fit, FileOptions]:
+    """How a result shows which part of its source, by its own settings where it has any."""
+    from sidestream.media.metadata import read_metadata
+
+    metadata = read_metadata(target)
+    if "settings" not in metadata:
+        return "crop", FileOptions()
+    part = FileOptions.of(metadata, target)
+    if part.compare != "none":
+        raise ConfigError(
+            f"{target} shows the input beside the result: measure one made without --compare"
+        )
+    if part.start or part.duration is not None:
+        end = "its end" if part.duration is None else f"{part.start + part.duration:g} s"
+        complain(
+            f"{target} is compared with its source from {part.start:g} s to {end}, as it was made"
+        )
+    return Recipe.of(metadata, target).stream.fit, part
 
 
 def _run(command: Command, printer: Printer, load: Load) -> int:
@@ -163,19 +189,40 @@ def _run(command: Command, printer: Printer, load: Load) -> int:
 def _load(model: str, config: ModelConfig) -> Stylizer:
     from sidestream.stylizer import Stylizer
 
+    _quiet()
     return Stylizer.load(model, config)
+
+
+def _quiet() -> None:
+    """What the libraries show of their own while they load files is of no use to a user; downloads show their progress."""
+    import diffusers
+    import transformers
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+
+    downloads_shown = not are_progress_bars_disabled()
+    for library in (diffusers, transformers):
+        library.logging.set_verbosity_error()
+        library.logging.disable_progress_bar()
+    if downloads_shown:  # transformers has just hidden these too
+        enable_progress_bars()
 
 
 def _conclude(printer: Printer, report: Report, where: str, caught: Sequence[Signals]) -> int:
     for warning in report.warnings:
         complain(f"warning: {warning}")
     printer.say(
-        f"{report.frames_out} frames in {report.wall_seconds:.1f} s: {report.fps:.1f} fps"
+        f"{_frames(report.frames_out)} in {report.wall_seconds:.1f} s: {report.fps:.1f} fps"
         f" ({report.step_fps:.1f} in rendering alone), in {where}"
     )
     printer.json(asdict(report))
     if not report.stopped:
         return 0
-    of = "" if report.frames_expected is None else f" of {report.frames_expected}"
-    complain(f"stopped after {report.frames_out}{of} frames; {where} holds them")
+    done = _frames(report.frames_out)
+    if report.frames_expected is not None:
+        done = f"{report.frames_out} of {_frames(report.frames_expected)}"
+    complain(f"stopped after {done}; {where} holds them")
     return EXIT_CODES[caught[0]]
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"

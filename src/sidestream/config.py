@@ -69,6 +69,8 @@ class Limits:
     max_streams_in_file: int = 64
     max_cues: int = 10_000
     max_cue_file_bytes: int = 1_000_000
+    max_sidecar_bytes: int = 1_000_000
+    """Settings stored with a file, beside it or inside."""
     min_free_bytes: int = 16_000_000
     """Writing stops cleanly when the disk has less room than this."""
     max_safetensors_header: int = 10_000_000
@@ -152,7 +154,7 @@ class ModelConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
-    """Compile the model's functions."""
+    """Compile the model's functions; the first frames then take a minute or more."""
     revision: str | None = None
     """Revision of a hub repository."""
     flow_threads: int = 2

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from sidestream.errors import INTERRUPTED, TERMINATED, SinkError
+from sidestream.errors import INTERRUPTED, TERMINATED, ConfigError, SinkError
 
 STDOUT = Path("-")
 EXIT_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
@@ -23,17 +23,18 @@ Progress = Callable[[int, int | None], None]
 class Printer:
     """Words for people, and JSON where that was asked for; words give way where both would go to one place."""
 
-    def __init__(self, json_path: Path | None) -> None:
+    def __init__(self, json_path: Path | None, keep: Sequence[Path] = ()) -> None:
+        """`keep` are the other files of the command, which JSON must not replace."""
         self._json_path = json_path
-        if json_path and not json_path.parent.is_dir():
-            raise SinkError(f"there is no folder {json_path.parent}: create it first")
+        if json_path is not None and json_path != STDOUT:
+            _check_report(json_path, keep)
 
     @property
     def _words(self) -> TextIO:
         return sys.stderr if self._json_path == STDOUT else sys.stdout
 
     def say(self, text: str) -> None:
-        self._words.write(f"{text}\n")
+        self._words.write(f"{plain(text)}\n")
 
     def table(self, rows: Sequence[Mapping[str, str]]) -> None:
         """Drawn on a terminal, lines of aligned columns elsewhere."""
@@ -43,8 +44,8 @@ class Printer:
 
             table = Table(*rows[0])
             for row in rows:
-                table.add_row(*row.values())
-            Console(file=self._words).print(table)
+                table.add_row(*map(plain, row.values()))
+            Console(file=self._words, markup=False).print(table)
             return
         lines = [tuple(rows[0]), *(tuple(row.values()) for row in rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -55,7 +56,8 @@ class Printer:
     def json(self, value: object) -> None:
         if self._json_path is None:
             return
-        text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+        # In ASCII, which holds no control characters and any file name.
+        text = json.dumps(value, indent=2, default=str) + "\n"
         if self._json_path == STDOUT:
             sys.stdout.write(text)
             return
@@ -66,7 +68,28 @@ class Printer:
 
 
 def complain(text: str) -> None:
-    sys.stderr.write(f"sidestream: {text}\n")
+    sys.stderr.write(f"sidestream: {plain(text)}\n")
+
+
+def plain(text: str) -> str:
+    """With everything escaped that a terminal might obey: names and metadata come from strangers."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _check_report(path: Path, keep: Sequence[Path]) -> None:
+    """Refuses, before anything is done, a report that cannot be written or would replace one of `keep`, or a picture in it."""
+    try:
+        if path.is_dir():
+            raise SinkError(f"{path} is a folder: give the report the name of a file")
+        if not path.parent.is_dir():
+            raise SinkError(f"there is no folder {path.parent}: create it first")
+        for other in keep:
+            same = other.exists() and path.exists() and path.samefile(other)
+            inside = path.suffix != ".json" and path.resolve().parent == other.resolve()
+            if same or inside or path.resolve() == other.resolve():
+                raise ConfigError(f"the report {path} would replace {other}: give it another name")
+    except OSError as error:
+        raise SinkError(f"{error.filename} cannot be a file ({error.strerror})") from error
 
 
 @contextmanager

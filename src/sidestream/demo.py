@@ -18,8 +18,14 @@ from sidestream.synth.scenes import demo_clip
 from sidestream.types import Styled
 
 RATE = 24
-NAMES = {"sidestream-demo.mp4": False, "sidestream-demo-side.mp4": True}
-"""The files, and whether the input stands beside the result."""
+ALONE, SIDE = "sidestream-demo.mp4", "sidestream-demo-side.mp4"
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"the folder {folder} cannot be made ({error.strerror})") from error
 
 
 def restyle_demo(
@@ -31,14 +37,10 @@ def restyle_demo(
     progress: Progress = lambda done, expected: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Path], Report]:
-    """Writes the two files, replacing those of an earlier demo."""
+    """Writes the result and the result beside its input to a folder, replacing those of an earlier demo."""
     assert recipe.stream.size is not None
     recipe, size = settled(recipe), recipe.stream.size
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"the folder {folder} cannot be made ({error.strerror})") from error
-    files = {folder / name: compare for name, compare in NAMES.items()}
+    files = {folder / ALONE: False, folder / SIDE: True}
     expected = round(seconds * RATE)
     meter = Meter(stylizer.built)
     with begin(stylizer, recipe) as opened, ExitStack() as stack:

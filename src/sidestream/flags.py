@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -15,9 +16,10 @@ from tyro.conf import DisallowNone, OmitArgPrefixes, Positional, arg, subcommand
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sidestream import __version__
-from sidestream.config import ModelConfig, Size, StreamConfig, operating_point, within
+from sidestream.config import ModelConfig, Schedule, Size, StreamConfig, operating_point, within
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError, SidestreamError
+from sidestream.models import zoo
 from sidestream.models.instruct.template import clean
 from sidestream.recipe import FileOptions, Recipe
 
@@ -31,6 +33,11 @@ Text = Annotated[str, arg(metavar="TEXT")]
 class Command:
     json: File = None
     """Write a machine-readable report to this file; - is the standard output."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What else the command reads or writes, which the report must not replace."""
+        return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,10 @@ class Demo(Command):
     def __post_init__(self) -> None:
         within(0.1, 60, seconds=self.seconds)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.output_dir,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stylize(Command):
@@ -63,7 +74,7 @@ class Stylize(Command):
     cues: File = None
     """A file of prompts with their times, in place of a prompt; a line is TIME PROMPT, such as 0:04 [fade 1.5] turn this into a watercolor."""
     like: File = None
-    """A file that sidestream wrote: take its prompt, seed, model and settings; flags that are given win."""
+    """A file that sidestream wrote: take its prompt, seed, model by name and settings; flags that are given win."""
     point: Annotated[str, arg(metavar="NAME")] = "default"
     """Operating point: default, paper, low_latency or quality; flags that are given win."""
     model: Annotated[str, arg(metavar="NAME")] = "nano"
@@ -71,6 +82,13 @@ class Stylize(Command):
     file: FileOptions = FileOptions()
     stream: StreamConfig = StreamConfig()
     loading: ModelConfig = ModelConfig()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        given = (self.source, self.target, self.cues, self.like, self.loading.adapter)
+        target = Path(self.target)
+        beside = (Path(f"{target}.json"), target / "settings.json")
+        return (*(Path(one) for one in given if one), *beside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +110,10 @@ class Metrics(Command):
     target: Out
     """The result."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return Path(self.source), Path(self.target)
+
 
 COMMANDS = cast(
     type[Command],
@@ -112,9 +134,22 @@ def parse(arguments: Sequence[str]) -> Command:
         return _parse(arguments, replace(command, stream=operating_point(command.point)))
     if command.point != "default":
         raise ConfigError("--like and --point both choose the settings: give one of them")
-    recipe = _recipe_of(command.like)
-    base = replace(command, stream=recipe.stream, loading=recipe.loading, model=recipe.model)
-    return _parse(arguments, base)
+    recipe, own = _recipe_of(command.like), command.loading
+    loading = replace(
+        recipe.loading,
+        device=own.device,
+        compile=own.compile,
+        flow_threads=own.flow_threads,
+        offline=own.offline,
+        revision=own.revision,
+    )
+    base = replace(command, stream=recipe.stream, loading=loading, model=recipe.model)
+    like = cast(Stylize, _parse(arguments, base))
+    if like.model != command.model:
+        _check_taken(command.like, "model", like.model, zoo.MODELS)
+    if like.loading.adapter != own.adapter:
+        _check_taken(command.like, "adapter", like.loading.adapter, ("none", "default"))
+    return like
 
 
 def prompt_of(command: Stylize) -> str | Cues:
@@ -125,8 +160,27 @@ def prompt_of(command: Stylize) -> str | Cues:
     if command.prompt:
         return clean(command.prompt)
     if command.like:
-        return _recipe_of(command.like).prompt
+        prompt = _recipe_of(command.like).prompt
+        return clean(prompt) if isinstance(prompt, str) else prompt
     raise ConfigError("how should the picture look? Give --prompt, --cues or --like")
+
+
+def notes_of(command: Stylize) -> Iterator[str]:
+    """What follows from --like and might surprise."""
+    if command.like is None:
+        return
+    if command.model != Stylize.model:
+        yield f"the model is {command.model}"
+    if command.prompt and isinstance(_recipe_of(command.like).prompt, Cues):
+        yield f"--prompt is taken in place of the cues in {command.like}"
+
+
+def _check_taken(path: Path, name: str, value: str, known: Collection[str]) -> None:
+    """A file may come from anybody: it chooses among what is known, and brings no code and no download."""
+    if value not in known:
+        raise ConfigError(
+            f"{path} was made with {name} {value!r}: give `--{name} {shlex.quote(value)}` yourself to use it"
+        )
 
 
 def _parse(arguments: Sequence[str], default: Command | None = None) -> Command:
@@ -147,10 +201,18 @@ def _parse(arguments: Sequence[str], default: Command | None = None) -> Command:
         cause = stop.__context__
         while cause is not None:
             if isinstance(cause, SidestreamError):
-                raise cause from None
+                raise type(cause)(_as_typed(str(cause))) from None
             cause = cause.__context__
         sys.stderr.write(said.getvalue())
         raise
+
+
+def _as_typed(sentence: str) -> str:
+    """A sentence about a setting, which begins with its name, with the flag's name."""
+    name, space, rest = sentence.partition(" ")
+    kinds = (Demo, FileOptions, StreamConfig, Schedule, ModelConfig)
+    settings = {field.name for kind in kinds for field in fields(kind)}
+    return f"--{name.replace('_', '-')}{space}{rest}" if name in settings else sentence
 
 
 def _with_sizes() -> ConstructorRegistry:

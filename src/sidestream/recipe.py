@@ -9,10 +9,15 @@ from types import UnionType
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from sidestream import __version__
-from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.config import ModelConfig, Size, StreamConfig, within
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError
 from sidestream.models import zoo
+
+MAX_SECONDS = 10_000_000
+"""Times in a video are below this."""
+LONGEST = 200
+"""Characters that are shown of what a file holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +39,15 @@ class Recipe:
         """For reports."""
         return {"model": self.model, "prompt": str(self.prompt), **self.settings()}
 
-    def metadata(self) -> dict[str, str]:
+    def metadata(self, options: FileOptions | None = None) -> dict[str, str]:
+        """What is kept with a file; of `options`, the part of the source that it was made from."""
         return {
             "software": f"sidestream {__version__}",
             "model": self.model,
             "licence": zoo.find(self.model).licence.name,
             "cues" if isinstance(self.prompt, Cues) else "prompt": str(self.prompt),
             "seed": str(self.stream.seed),
-            "settings": json.dumps(self.settings()),
+            "settings": json.dumps({**self.settings(), **_part(options)}),
         }
 
     @classmethod
@@ -59,10 +65,11 @@ class Recipe:
                 stream=_typed(StreamConfig, settings["stream"]),
                 loading=_typed(ModelConfig, settings["loading"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            here, there = f"sidestream {__version__}", metadata.get("software")
+            why = f": it was written by {there}, this is {here}" if there != here else ""
             raise ConfigError(
-                f"the settings in {name} cannot be used ({error}): it was written by"
-                f" {metadata.get('software')}, this is sidestream {__version__}"
+                f"the settings in {name} cannot be used ({str(error)[:LONGEST]}){why}"
             ) from error
 
 
@@ -88,12 +95,31 @@ class FileOptions:
     """Write at the working size, or scale back to the source's."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.crf <= 51:
-            raise ConfigError(f"crf must be from 0 to 51, got {self.crf}")
-        if not self.start >= 0 or not (self.duration is None or self.duration > 0):
+        within(0, 51, crf=self.crf)
+        within(0, MAX_SECONDS, start=self.start)
+        if self.duration is not None and not 0 < self.duration <= MAX_SECONDS:
             raise ConfigError(
-                f"start must be 0 or more and duration above 0, got {self.start} and {self.duration}"
+                f"duration must be above 0 and at most {MAX_SECONDS}, got {self.duration}"
             )
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str], name: str) -> FileOptions:
+        """As far as a file tells which part of its source it shows; the whole where it tells nothing."""
+        try:
+            return cast(
+                FileOptions, _typed(cls, json.loads(metadata.get("settings", "{}")).get("file", {}))
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise ConfigError(
+                f"the settings in {name} cannot be used ({str(error)[:LONGEST]})"
+            ) from error
+
+
+def _part(options: FileOptions | None) -> dict[str, Any]:
+    if options is None:
+        return {}
+    kept = ("start", "duration", "compare")
+    return {"file": {name: getattr(options, name) for name in kept}}
 
 
 def _typed(kind: Any, value: Any) -> Any:

@@ -125,7 +125,8 @@ class Renderer:
         if places != list(range(len(inputs))):
             chosen = self._index(places)
             backward, occluded, inputs = backward[chosen], occluded[chosen], inputs[chosen]
-        return torch.where(occluded, inputs, flow.warp(outputs, backward))
+        shown = torch.where(occluded, inputs, flow.warp(outputs, backward))
+        return shown.contiguous(memory_format=torch.channels_last)
 
     def _blend(self, prepared: Prepared, made_BCHW: torch.Tensor) -> torch.Tensor:
         """Each frame mixed with the warped one before it, frame by frame; nothing where the flow has no trust."""

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
-from fractions import Fraction
 from os import PathLike, fspath
 from pathlib import Path
 
-import numpy as np
-
 from sidestream.build import auto_batch
-from sidestream.config import BATCH_SIZES, Size
+from sidestream.config import BATCH_SIZES, Size, StreamConfig
 from sidestream.console import Progress
 from sidestream.cues import Cues, cued
-from sidestream.errors import ConfigError
+from sidestream.errors import ConfigError, ModelError
 from sidestream.media.open import open_source
-from sidestream.media.sink import open_sink
+from sidestream.media.sink import check_output, open_sink
 from sidestream.media.target import target
 from sidestream.media.video import VideoSource
+from sidestream.models import zoo
+from sidestream.models.components import check_header
 from sidestream.prefetch import ahead, behind
 from sidestream.recipe import FileOptions, Recipe
 from sidestream.report import Meter, Report
-from sidestream.stylizer import OpenStream, Stylizer
+from sidestream.stylizer import OpenStream, Stylizer, fitted_size
 from sidestream.types import Controls, Frame, Styled
 
 Place = str | PathLike[str]
@@ -31,10 +30,18 @@ BENT = 1.1
 """Scaling back to the source may stretch one side by this much more than the other, not more."""
 
 
-def check(source_path: Place, target_path: Place, options: FileOptions = FileOptions()) -> None:
+def check(
+    source_path: Place, target_path: Place, recipe: Recipe, options: FileOptions = FileOptions()
+) -> None:
     """Refuses, before a model is loaded, what can be seen to fail."""
+    entry = zoo.find(recipe.model, recipe.loading.revision)
+    _check_adapter(recipe.loading.adapter)
     target(target_path, Path(source_path), overwrite=options.overwrite)
-    open_source(source_path, start=options.start, duration=options.duration).close()
+    with open_source(source_path, start=options.start, duration=options.duration) as source:
+        check_output(
+            target_path, expected_frames=source.expected_frames, faststart=options.faststart
+        )
+        _output_size(source, recipe.stream, options, entry.pixels)
 
 
 def restyle(
@@ -60,10 +67,10 @@ def restyle(
         begin(stylizer, recipe) as opened,
         open_sink(
             target_path,
-            size=_output_size(stylizer, source, opened.controls, options),
+            size=_output_size(source, recipe.stream, options, stylizer.built.entry.pixels),
             rate=source.rate,
             source_path=source_path,
-            metadata=recipe.metadata(),
+            metadata=recipe.metadata(options),
             overwrite=options.overwrite,
             faststart=options.faststart,
             crf=options.crf,
@@ -133,17 +140,27 @@ def _entering(frames: Iterable[Frame], opened: OpenStream, prompt: str | Cues) -
     return cued(decoded, opened, prompt) if isinstance(prompt, Cues) else decoded
 
 
+def _check_adapter(name: str) -> None:
+    if name in ("none", "default"):
+        return
+    try:
+        check_header(Path(name))
+    except OSError as error:
+        raise ModelError(
+            f"the adapter {name} cannot be read ({error.strerror}): give none, default or a .safetensors file"
+        ) from error
+
+
 def _output_size(
-    stylizer: Stylizer, source: VideoSource, controls: Controls, options: FileOptions
+    source: VideoSource, stream: StreamConfig, options: FileOptions, budget_pixels: int
 ) -> Size:
-    blank = Frame(np.zeros((source.height, source.width, 3), np.uint8), 0, Fraction(1), 0)
-    height, width = stylizer.fit(blank, controls).pixels.shape[:2]
+    working = fitted_size(source.width, source.height, stream, budget_pixels)
     if options.output_size == "working":
-        return Size(width, height)
-    bent = (width * source.height) / (height * source.width)
-    if controls.fit != "stretch" and not 1 / BENT <= bent <= BENT:
+        return working
+    bent = (working.width * source.height) / (working.height * source.width)
+    if stream.fit != "stretch" and not 1 / BENT <= bent <= BENT:
         raise ConfigError(
-            f"a working size of {width}x{height} cannot be scaled back to {source.width}x{source.height}"
+            f"a working size of {working} cannot be scaled back to {source.width}x{source.height}"
             " without distortion: use --fit stretch, or another --size"
         )
     return Size(source.width, source.height)

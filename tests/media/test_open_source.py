@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from sidestream.config import LIMITS
-from sidestream.errors import SourceError
+from sidestream.errors import ConfigError, SourceError
 from sidestream.media.open import open_source
 
 
@@ -184,9 +185,18 @@ def test_a_start_after_the_end(make):
     assert "ends before 9 s" in refused(picture, start=9)
 
 
-@pytest.mark.parametrize("part", [{"start": -1.0}, {"duration": 0.0}])
-def test_a_part_that_cannot_be(make, part):
-    assert "start must be 0 or more" in refused(make.video(), **part)
+@pytest.mark.parametrize("number", [-1.0, math.inf, -math.inf, math.nan, 1e300])
+@pytest.mark.parametrize("name", ["start", "duration"])
+def test_a_part_that_cannot_be(make, name, number):
+    with pytest.raises(ConfigError, match="start must be 0 or more") as caught:
+        open_source(make.video(), **{name: number})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_start_beyond_all_timestamps(make):
+    assert "ends before 1e+09 s" in refused(make.video(), start=1e9)
+    with open_source(make.video(), duration=1e9) as source:
+        assert len(list(source)) == 24
 
 
 def test_an_unknown_codec(make):

@@ -84,7 +84,7 @@ class Decoder:
 
         try:
             self._container.seek(pts, stream=self._stream)
-        except FFmpegError:
+        except (FFmpegError, OverflowError):  # times of a broken file may be any number
             return False
         self._codec.flush_buffers()
         return True

@@ -6,7 +6,11 @@ import json
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import cast
 
+from sidestream.config import LIMITS, Limits
+from sidestream.errors import SourceError
+from sidestream.media.names import check_name
 from sidestream.media.open import open_container
 
 BESIDE = frozenset((".gif", ".png", ".jpg", ".jpeg"))
@@ -18,33 +22,50 @@ def comment(metadata: Mapping[str, str]) -> str:
     return json.dumps(dict(metadata), ensure_ascii=False)
 
 
-def write_beside(path: Path, metadata: Mapping[str, str]) -> None:
-    text = json.dumps(dict(metadata), indent=2, ensure_ascii=False)
-    _beside(path).write_text(text + "\n", "utf-8")
+def write_settings(path: Path, metadata: Mapping[str, str]) -> None:
+    path.write_text(json.dumps(dict(metadata), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
-    """What was stored with a file that this package wrote; empty for any other."""
-    path = Path(path)
-    if path.is_dir() or path.suffix.lower() in BESIDE:
-        beside = _beside(path)
-        return _parse(beside.read_text("utf-8")) if beside.is_file() else {}
-    with open_container(path) as container:
-        for name, text in container.metadata.items():
-            if name.lower() == "comment":
-                return _parse(text)
-    return {}
-
-
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
+    """The file with the settings of a picture or of a folder of pictures."""
     return path / IN_FOLDER if path.is_dir() else path.with_name(f"{path.name}.json")
 
 
-def _parse(text: str) -> dict[str, str]:
+def read_metadata(path: str | PathLike[str], limits: Limits = LIMITS) -> dict[str, str]:
+    """What was stored with a file that this package wrote; empty where nothing was."""
+    check_name(path, SourceError)
+    path = Path(path)
+    if path.is_dir() or path.suffix.lower() in BESIDE:
+        place = beside(path)
+        check_name(place, SourceError)
+        return _parse(_read(place, limits), place, limits) if place.is_file() else {}
+    with open_container(path) as container:
+        found = {name.lower(): text for name, text in container.metadata.items()}
+    text = found.get("comment", "")
+    return _parse(text, path, limits) if text.startswith("{") else {}
+
+
+def _read(path: Path, limits: Limits) -> str:
     try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return (
-        {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
-    )
+        with path.open("rb") as file:
+            return file.read(limits.max_sidecar_bytes + 1).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} cannot be read as settings ({error})") from error
+
+
+def _parse(text: str, path: Path, limits: Limits) -> dict[str, str]:
+    if len(text.encode()) > limits.max_sidecar_bytes:
+        raise SourceError(
+            f"the settings in {path} are larger than {limits.max_sidecar_bytes} bytes: name another file"
+        )
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"the settings in {path} are not JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise SourceError(f"the settings in {path} must be a JSON object, of texts by name")
+    settings = cast("dict[str, object]", found)
+    texts = {name: value for name, value in settings.items() if isinstance(value, str)}
+    if len(texts) < len(settings):
+        raise SourceError(f"the settings in {path} must be a JSON object, of texts by name")
+    return texts

@@ -155,11 +155,10 @@ class MovieWriter:
         return video
 
 
-def faststart(path: Path) -> None:
-    """Copies a finished movie so that its index comes first, and puts the copy in its place."""
+def faststart(path: Path, copy: Path) -> None:
+    """Copies a finished movie so that its index comes first."""
     import av
 
-    copy = path.with_name(f"fast.{path.name}")
     with (
         open_container(path) as found,
         av.open(str(copy), "w", container_options={"movflags": "faststart"}) as output,
@@ -172,7 +171,6 @@ def faststart(path: Path) -> None:
             if packet.dts is not None:
                 packet.stream = streams[packet.stream_index]
                 output.mux(packet)
-    copy.replace(path)
 
 
 def _even(size: Size) -> Size:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidestream.config import LIMITS, Limits
-from sidestream.errors import SourceError
+from sidestream.errors import ConfigError, SourceError
 from sidestream.media.decode import Decoder, Feed
 from sidestream.media.images import SUFFIXES, Pictures, find_pictures
+from sidestream.media.names import check_name
 from sidestream.media.video import Span, VideoSource
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ PICTURE_FORMATS = (
 )
 SOUND_FORMATS = "mp3,wav,flac,aac"
 """Only so that a file without a picture is named for what it is."""
+LONGEST = 1e9
+"""Seconds that `start` and `duration` may say; more would leave the range of timestamps."""
 JPEG = b"\xff\xd8\xff"
 """A photograph whose EXIF comes first is not recognised by FFmpeg without its name."""
 
@@ -43,11 +46,13 @@ def open_source(
     `start` and `duration` choose a part, in seconds. What is found damaged is listed in the source's
     `warnings`; with `strict` it is an error once all has been read.
     """
-    path = Path(path)
-    if start < 0 or (duration is not None and duration <= 0):
-        raise SourceError(
-            f"start must be 0 or more and duration above 0, got start {start} and duration {duration}"
+    if not (0 <= start <= LONGEST and (duration is None or 0 < duration <= LONGEST)):
+        raise ConfigError(
+            f"start must be 0 or more, duration above 0 and both at most {LONGEST:.0f} seconds,"
+            f" got start {start} and duration {duration}"
         )
+    check_name(path, SourceError)
+    path = Path(path)
     feed = _feed(path, limits)
     try:
         return VideoSource(feed, str(path), Span(start, duration), strict=strict, limits=limits)

@@ -17,14 +17,15 @@ import numpy as np
 from sidestream.config import LIMITS, Limits, Size
 from sidestream.errors import ConfigError, SinkError
 from sidestream.media.gif import GifWriter
-from sidestream.media.metadata import BESIDE, write_beside
+from sidestream.media.metadata import write_settings
 from sidestream.media.movie import KINDS, MovieWriter, Picture, faststart
 from sidestream.media.pixels import resize
-from sidestream.media.stills import FolderWriter, PictureWriter
-from sidestream.media.target import Target, target
+from sidestream.media.stills import ONE_FRAME, FolderWriter, PictureWriter
+from sidestream.media.target import Part, is_folder, target
 from sidestream.types import Frame, Pixels, Styled
 
 FASTSTART = (".mp4", ".mov")
+PICTURES = (".png", ".jpg", ".jpeg")
 
 
 class Writer(Protocol):
@@ -56,10 +57,10 @@ class VideoSink:
     """A seams.Sink. Owns the writer and the unfinished file; leaves nothing behind unless told to keep it."""
 
     def __init__(
-        self, place: Target, writer: Writer, output: Output, free: Callable[[Path], int]
+        self, part: Part, writer: Writer, output: Output, free: Callable[[Path], int]
     ) -> None:
         self.frames = 0
-        self._target, self._writer, self._output = place, writer, output
+        self._part, self._writer, self._output = part, writer, output
         self._free = free
         self._open = True
 
@@ -68,11 +69,11 @@ class VideoSink:
         return self._writer.warnings
 
     def write(self, styled: Styled) -> None:
-        if self._free(self._target.path.parent) < self._output.min_free_bytes:
+        if self._free(self._part.path.parent) < self._output.min_free_bytes:
             self.close()
             raise SinkError(
-                f"{self._target.path.parent} is nearly full: the {self.frames} frames written until now are in"
-                f" {self._target.path}"
+                f"{self._part.path.parent} is nearly full: the {self.frames} frames written until now are in"
+                f" {self._part.target.path}"
             )
         pixels = resize(styled.pixels, self._output.size)
         if self._output.compare:
@@ -92,9 +93,8 @@ class VideoSink:
         with self._disk():
             self._writer.close()
             if self._output.faststart:
-                faststart(self._target.part)
-            self._target.publish()
-            self._describe()
+                self._move_index()
+            self._publish()
 
     def discard(self) -> None:
         """Leaves nothing behind."""
@@ -105,7 +105,7 @@ class VideoSink:
             with suppress(OSError, FFmpegError):
                 self._writer.close()
             with suppress(OSError):
-                self._target.discard()
+                self._part.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -121,11 +121,26 @@ class VideoSink:
         else:
             self.discard()
 
-    def _describe(self) -> None:
+    def _move_index(self) -> None:
+        copy = self._part.target.begin()
+        try:
+            faststart(self._part.path, copy.path)
+        except BaseException:
+            copy.discard()
+            raise
+        self._part.discard()
+        self._part = copy
+
+    def _publish(self) -> None:
         """A folder has its settings from the beginning, a movie inside; other pictures have them beside."""
-        path = self._target.path
-        if self._output.metadata and not self._target.folder and path.suffix.lower() in BESIDE:
-            write_beside(path, self._output.metadata)
+        place = self._part.target.settings() if self._output.metadata else None
+        if place is None:
+            self._part.publish()
+            return
+        settings = place.begin()
+        write_settings(settings.path, self._output.metadata)
+        self._part.publish()
+        settings.publish()
 
     @contextmanager
     def _disk(self) -> Generator[None]:
@@ -136,7 +151,7 @@ class VideoSink:
             yield
         except (OSError, FFmpegError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            what = f"{self._target.path} could not be written ({reason})"
+            what = f"{self._part.target.path} could not be written ({reason})"
             if not self.frames:
                 self.discard()
                 raise SinkError(what) from error
@@ -145,8 +160,19 @@ class VideoSink:
                 with suppress(OSError, FFmpegError):
                     self._writer.close()
             raise SinkError(
-                f"{what}: what is whole of {self.frames} frames is in {self._target.part}"
+                f"{what}: what is whole of {self.frames} frames is in {self._part.path}"
             ) from error
+
+
+def check_output(
+    path: str | PathLike[str], *, expected_frames: int | None, faststart: bool
+) -> None:
+    """Refuses what the kind of file that the name asks for cannot hold or do."""
+    suffix = "" if is_folder(path) else Path(path).suffix.lower()
+    if faststart and suffix not in FASTSTART:
+        raise ConfigError(f"faststart is for .mp4 and .mov, got {path}: leave it out")
+    if suffix in PICTURES and expected_frames is not None and expected_frames > 1:
+        raise SinkError(ONE_FRAME)
 
 
 def open_sink(
@@ -170,9 +196,8 @@ def open_sink(
     """
     source = None if source_path is None else Path(source_path)
     place = target(path, source, overwrite=overwrite)
-    if faststart and (place.folder or place.path.suffix.lower() not in FASTSTART):
-        raise ConfigError(f"faststart is for .mp4 and .mov, got {place.path}: leave it out")
-    place.begin()
+    check_output(path, expected_frames=None, faststart=faststart)
+    part = place.begin()
     output = Output(
         size=size,
         compare=compare,
@@ -182,31 +207,31 @@ def open_sink(
         min_free_bytes=limits.min_free_bytes,
     )
     try:
-        if _free_bytes(place.path.parent) < limits.min_free_bytes:
+        if _free_bytes(part.path.parent) < limits.min_free_bytes:
             raise SinkError(
-                f"{place.path.parent} has less than {limits.min_free_bytes / 1e6:.0f} MB free: make room"
+                f"{part.path.parent} has less than {limits.min_free_bytes / 1e6:.0f} MB free: make room"
             )
         shown = Size(size.width * 2, size.height) if compare else size
         return VideoSink(
-            place, _writer(place, Picture(shown, rate, crf), metadata, source), output, _free_bytes
+            part, _writer(part, Picture(shown, rate, crf), metadata, source), output, _free_bytes
         )
     except BaseException:
-        place.discard()
+        part.discard()
         raise
 
 
 def _writer(
-    place: Target, picture: Picture, metadata: Mapping[str, str], source: Path | None
+    part: Part, picture: Picture, metadata: Mapping[str, str], source: Path | None
 ) -> Writer:
-    suffix = place.path.suffix.lower()
-    if place.folder:
-        return FolderWriter(place.part, metadata)
+    suffix = part.path.suffix.lower()
+    if part.target.folder:
+        return FolderWriter(part.path, metadata)
     if suffix in KINDS:
         heard = source if source is not None and source.is_file() else None
-        return MovieWriter(place.part, picture, metadata, heard)
+        return MovieWriter(part.path, picture, metadata, heard)
     if suffix == ".gif":
-        return GifWriter(place.part, picture.size)
-    return PictureWriter(place.part)
+        return GifWriter(part.path, picture.size)
+    return PictureWriter(part.path)
 
 
 def _free_bytes(folder: Path) -> int:

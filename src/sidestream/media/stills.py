@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sidestream.errors import SinkError
-from sidestream.media.metadata import write_beside
+from sidestream.media.metadata import IN_FOLDER, write_settings
 from sidestream.types import Frame, Pixels
+
+ONE_FRAME = "a picture file holds one frame and the source has more: give a folder (ending in /) or a video file"
 
 
 class PictureWriter:
@@ -19,9 +21,7 @@ class PictureWriter:
 
     def add(self, pixels: Pixels, frame: Frame) -> None:
         if self._written:
-            raise SinkError(
-                "a picture file holds one frame and the source has more: give a folder (ending in /) or a video file"
-            )
+            raise SinkError(ONE_FRAME)
         _save(self._path, pixels)
         self._written = True
 
@@ -35,7 +35,7 @@ class FolderWriter:
     def __init__(self, folder: Path, metadata: Mapping[str, str]) -> None:
         self._folder, self._count = folder, 0
         self.warnings: list[str] = []
-        write_beside(folder, metadata)
+        write_settings(folder / IN_FOLDER, metadata)
 
     def add(self, pixels: Pixels, frame: Frame) -> None:
         _save(self._folder / f"{self._count:06d}.png", pixels)

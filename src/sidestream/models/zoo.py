@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sidestream.errors import ModelError
+from sidestream.errors import ConfigError, ModelError
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,14 @@ UNKNOWN = Licence("unknown", free=False, notice="see the licence that came with 
 
 
 def find(name: str, revision: str | None = None) -> Entry:
-    """A model by name, folder or hub id `owner/name`."""
-    if name in MODELS:
-        return MODELS[name]
-    if Path(name).is_dir():
-        return Entry(name, "a folder", UNKNOWN, pixels=512 * 512)
+    """A model by name, folder or hub id `owner/name`; only what is on the hub has a revision."""
+    if (entry := _here(name)) is not None:
+        if revision is not None and entry.weights is None:
+            raise ConfigError(
+                f"only a model on the hub has a revision, and {name} is {'built in' if name in MODELS else 'a folder'}:"
+                " leave the revision out"
+            )
+        return entry
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return Entry(name, "a hub repository", UNKNOWN, 512 * 512, Remote(name, revision))
     raise ModelError(
@@ -101,8 +104,20 @@ def find(name: str, revision: str | None = None) -> Entry:
     )
 
 
+def _here(name: str) -> Entry | None:
+    if name in MODELS:
+        return MODELS[name]
+    try:
+        found = Path(name).is_dir()
+    except OSError:  # longer than a name can be
+        return None
+    return Entry(name, "a folder", UNKNOWN, pixels=512 * 512) if found else None
+
+
 @cache
 def announce(name: str, licence: Licence) -> None:
     """Says once a process what non-free weights may be used for."""
     if not licence.free:
-        sys.stderr.write(f"The weights of {name} are licensed {licence.name}: {licence.notice}.\n")
+        sys.stderr.write(
+            f"The weights of {name!r} are licensed {licence.name}: {licence.notice}.\n"
+        )
