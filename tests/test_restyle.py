@@ -143,6 +143,7 @@ def test_the_report_tells_what_was_done(nano, clip, out):
     assert report.failed_frames == report.recompiles == 0
     assert report.peak_memory_mb > 100
     assert report.configuration["stream"]["size"] == "64x64"
+    assert len(report.environment["device"]) > len("cpu ")
     assert report.environment["torch"]
     assert not report.stopped
 
