@@ -353,6 +353,13 @@ def test_the_adapter_is_shown_the_last_output_where_it_went_and_the_input_elsewh
         assert np.abs(shown[:, -1] - inputs[number][:, -1]).mean() < 1
 
 
+def test_conditioning_that_is_reused_still_acts(nano):
+    schedule = Schedule(cond_every=1000)
+    held, loose = (run(nano, SCENE, schedule=schedule, stability=s, batch=2) for s in (1.0, 0.0))
+    assert {s.plan.conditioning for s in held[4:]} == {"reuse"}
+    assert distance(held[4:], loose[4:]) >= 8
+
+
 def test_a_reset_forgets(nano):
     with nano.open("ink", **SMALL) as stream:
         list(stream.run(frames(SCENE[:6])))
