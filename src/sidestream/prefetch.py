@@ -32,7 +32,8 @@ def each(function: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
 def ahead(items: Iterable[T]) -> Generator[T]:
     """`items` in order, each computed in another thread while the consumer works on the one before.
 
-    An error of `items` arrives at the consumer in its place. Leaving early closes `items` in its own thread.
+    An error of `items` arrives at the consumer in its place. Leaving early closes `items` in its own thread,
+    once the `next()` that is going on returns: a live source must not stay silent for ever.
     """
     iterator = iter(items)
 

@@ -211,3 +211,8 @@ def test_a_single_picture(make, flat):
         (frame,) = source
     assert (frame.pts, frame.index) == (0, 0) and tuple(frame.pixels[5, 5]) == (10, 200, 30)
     assert source.rate == Fraction(25)
+
+
+def test_a_source_that_does_not_answer_in_time(make):
+    limits = replace(LIMITS, open_timeout=1e-9)
+    assert "did not answer in time" in refused(make.video(), limits=limits)

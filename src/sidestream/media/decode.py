@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
+from sidestream.errors import SourceError
+
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
@@ -113,7 +115,7 @@ class Decoder:
 
     def _read(self) -> Iterator[Packet[VideoStream] | None]:
         """All packets and, last, an empty one or None, which flushes the decoder."""
-        from av.error import FFmpegError
+        from av.error import ExitError, FFmpegError
 
         failures = 0
         while failures < READ_ERRORS:
@@ -123,8 +125,13 @@ class Decoder:
                     self.packets += packet.size > 0
                     yield packet
                 return
-            except FFmpegError:
+            except FFmpegError as error:
                 failures += 1
+                if isinstance(error, ExitError) and not self.packets:
+                    raise SourceError(
+                        f"{self._container.name.removeprefix('file:')} did not answer in time:"
+                        " is its disk or network share there?"
+                    ) from error
         self.failures += 1
         yield None
 

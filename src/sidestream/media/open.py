@@ -144,8 +144,10 @@ def _stream(container: InputContainer, path: Path, limits: Limits) -> VideoStrea
 
 
 def _reason(path: Path, error: Exception) -> str:
-    from av.error import ArgumentError
+    from av.error import ArgumentError, ExitError
 
+    if isinstance(error, ExitError):  # PyAV's word for a time-out
+        return f"{path} did not answer in time: is its disk or network share there?"
     if _head(path)[4:8] == b"ftyp":
         return f"{path} is incomplete (no index): copy or record it again"
     if isinstance(error, EOFError):
