@@ -29,8 +29,8 @@ from sidestream.config import Size
 from sidestream.eval import records
 from sidestream.media.open import open_source
 from sidestream.media.sink import open_sink
+from sidestream.models import components, nano
 from sidestream.models.components import Components
-from sidestream.models.nano import provisional
 from sidestream.recipe import FileOptions, Recipe
 from sidestream.report import environment
 from sidestream.restyle import restyle
@@ -165,7 +165,8 @@ def compare(
     clip: Path,
     asked: argparse.Namespace,
 ) -> Record:
-    pipeline = upstream_pipeline(provisional.components(), 0, vision)
+    parts = components.load(nano.FOLDER, torch.float32, torch.device("cpu"))
+    pipeline = upstream_pipeline(parts, 0, vision)
     with Stylizer.load("nano", ModelConfig(adapter=adapter)) as stylizer:
         pipeline.prompt_template_encode_edit_start_idx = len(
             stylizer.built.model.template.prefix_ids
@@ -187,7 +188,7 @@ def compare(
             "ratio_max": max(theirs / ours for ours, theirs in pairs),
         },
         config={
-            "model": "nano (provisional)",
+            "model": "nano",
             "size": f"{SIDE}x{SIDE}",
             "frames": frames,
             "rounds": asked.rounds,
@@ -195,7 +196,7 @@ def compare(
             "steps": config.steps,
             "batch": config.batch,
             "steps_diffusers": steps,
-            "vision_size": 256,
+            "vision_size": nano.VISION_SIZE,
             "vision_size_diffusers": vision or 512,
             "prompt": PROMPT,
         },

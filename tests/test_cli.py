@@ -18,7 +18,7 @@ import pytest
 
 import sidestream
 from clips import write_clip
-from commands import Runner
+from commands import Runner, refuse_to_load
 from pictures import sliding
 from sidestream import Stylizer
 from sidestream.cli import main
@@ -28,7 +28,7 @@ from sidestream.cues import Cues
 from sidestream.media.open import open_source
 from sidestream.recipe import FileOptions, Recipe
 
-COMMANDS = ["demo", "stylize", "models", "doctor", "metrics"]
+COMMANDS = ["demo", "stylize", "models", "doctor", "metrics", "eval", "train"]
 SMALL = ("--size", "64x64")
 
 
@@ -202,7 +202,7 @@ def test_one_frame_is_one_frame(run: Runner, clip: Path, tmp_path: Path):
 def test_the_demo_writes_two_files_in_one_pass(run: Runner, tmp_path: Path):
     done = run("demo", "--seconds", 0.25, *SMALL, "--output-dir", tmp_path / "out")
     assert done.code == 0
-    assert "provisional" in done.out and "6 frames in" in done.out
+    assert "6 frames in" in done.out
     alone, beside = (
         [frame.pixels for frame in open_source(tmp_path / "out" / name)]
         for name in ("sidestream-demo.mp4", "sidestream-demo-side.mp4")
@@ -217,6 +217,41 @@ def test_a_demo_has_a_length(run: Runner, tmp_path: Path, seconds: int):
     done = run("demo", "--seconds", seconds, *SMALL, "--output-dir", tmp_path / "out")
     assert (done.code, list(tmp_path.iterdir())) == (2, [])
     assert "seconds must be from 0.1 to 60" in done.err
+
+
+def test_an_evaluation_says_what_is_wanted_and_found(run: Runner, clip: Path, tmp_path: Path):
+    folder, out = clip.parent, tmp_path / "out"
+    asked = ("--clips", folder, "--output-dir", out, "--quick", "--frames", 2, *SMALL)
+    done = run("eval", "nano", *asked, "--json", tmp_path / "found.json")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0].split() == ["what", "wanted", "found", "met"]
+    found = {one["what"]: one for one in json.loads((tmp_path / "found.json").read_text())}
+    assert found["oil: distance left"]["wanted"] == "0.5 or less"
+    assert f"the report is {out / 'report.md'}" in done.out
+    assert {"records.jsonl", "report.md", "unseen.png"} < {path.name for path in out.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        (("--clips", "nowhere"), 3, "there is no folder nowhere"),
+        (("--model", "nowhere"), 5, "there is no model 'nowhere'"),
+        (("--frames", "1"), 2, "--frames must be from 2 to 240"),
+        (("--size", "100x64"), 2, "width must be a multiple of 32"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_made(capsys, asked: tuple[str, ...], code: int, said: str):
+    assert main(["eval", "nano", *asked], load=refuse_to_load) == code
+    assert said in capsys.readouterr().err
+
+
+def test_an_evaluation_takes_our_own_clips_where_none_are_given(capsys, tmp_path: Path):
+    def load(name: str, config: ModelConfig):
+        raise KeyboardInterrupt
+
+    asked = ["eval", "nano", *SMALL, "--output-dir", str(tmp_path)]
+    assert main(asked, load=load) == 130
+    assert capsys.readouterr().err == "sidestream: stopped\n"
 
 
 class Terminal(StringIO):

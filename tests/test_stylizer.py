@@ -178,7 +178,31 @@ def test_an_adapter_that_is_not_there_is_named():
 
 def test_hub_ids_and_folders_are_models_too(tmp_path):
     assert zoo.find("someone/model", "v1").weights == zoo.Remote("someone/model", "v1")
-    assert zoo.find(str(tmp_path)).weights is None
+    assert zoo.find(str(tmp_path)).weights == tmp_path
+
+
+def test_a_folder_may_say_at_what_sizes_it_is_at_home_and_bring_an_adapter(tmp_path):
+    assert (zoo.find(str(tmp_path)).pixels, zoo.find(str(tmp_path)).adapter) == (512 * 512, None)
+    (tmp_path / zoo.SIZES).write_text('{"pixels": 65536, "vision_size": 128}')
+    (tmp_path / zoo.ADAPTER).touch()
+    found = zoo.find(str(tmp_path))
+    assert (found.pixels, found.vision_size) == (65536, 128)
+    assert found.adapter == tmp_path / zoo.ADAPTER
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "must be a JSON object"),
+        ('{"pixels": 65536}', "whole numbers for pixels and vision_size"),
+        ('{"pixels": 65536, "vision_size": 100}', "a multiple of 32"),
+        ('{"pixels": 9, "vision_size": 128}', "1024 pixels or more"),
+    ],
+)
+def test_sizes_that_make_no_sense_are_refused(tmp_path, text, said):
+    (tmp_path / zoo.SIZES).write_text(text)
+    with pytest.raises(ModelError, match=said):
+        zoo.find(str(tmp_path))
 
 
 def test_weights_that_are_not_free_say_so_once(capsys):

@@ -38,16 +38,34 @@ def build(name: str, config: ModelConfig, backend: str = INDUCTOR) -> Built:
     entry = zoo.find(name, config.revision)
     zoo.announce(entry.name, entry.licence)
     parts = _components(entry, config, device, dtype)
-    template = Template.of(parts.tokenizer) if parts.tokenizer else Template.stand_in()
     adapter, notes = _adapter(entry, config, parts)
+    return assemble(entry, parts, adapter, config, backend, notes)
+
+
+def assemble(
+    entry: zoo.Entry,
+    parts: Components,
+    adapter: TemporalLLLite | None,
+    config: ModelConfig,
+    backend: str = INDUCTOR,
+    notes: tuple[str, ...] = (),
+) -> Built:
+    """An engine round components that are where they will run, and an adapter that is attached to them."""
+    template = Template.of(parts.tokenizer) if parts.tokenizer else Template.stand_in()
     model = DreamLite(
         parts,
         template,
-        vision_size=config.vision_size,
+        vision_size=config.vision_size or entry.vision_size,
         compile_backend=backend if config.compile else None,
     )
-    engine = Engine(model, adapter, device, dtype, config.flow_threads)
-    return Built(entry, config, model, engine, device, notes)
+    engine = Engine(model, adapter, model.device, model.dtype, config.flow_threads)
+    return Built(entry, config, model, engine, model.device, notes)
+
+
+def attached(parts: Components, config: ModelConfig) -> TemporalLLLite:
+    """A fresh adapter in the model's U-Net, with room for every stream."""
+    rows = SCRATCH_ROWS + LIMITS.max_streams
+    return attach(parts.unet, config.hooks, rows=rows, latent_stride=stride_of(parts.vae))
 
 
 def auto_batch(*, live: bool) -> int:
@@ -79,20 +97,15 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 def _components(
     entry: zoo.Entry, config: ModelConfig, device: torch.device, dtype: torch.dtype
 ) -> Components:
-    if entry.weights is not None:
-        remote = entry.weights
-        revision = config.revision or remote.revision
-        folder = components.download(remote.repository, revision, offline=config.offline)
-        return components.load(folder, dtype, device)
-    if entry.name == "nano":
-        from sidestream.models.nano import provisional
-
-        return provisional.components().to(device, dtype)
-    if entry.name == "twin":
+    folder = entry.weights
+    if folder is None:
         from sidestream.models import twin
 
         return twin.components(device, dtype)
-    return components.load(Path(entry.name), dtype, device)
+    if isinstance(folder, zoo.Remote):
+        revision = config.revision or folder.revision
+        folder = components.download(folder.repository, revision, offline=config.offline)
+    return components.load(folder, dtype, device)
 
 
 def _adapter(
@@ -101,27 +114,19 @@ def _adapter(
     """The adapter that was asked for, attached, and what there is to say about it."""
     if config.adapter == "none":
         return None, ()
-    path: Path | None = None
-    if config.adapter != "default":
-        path = Path(config.adapter)
-        if not path.is_file():
-            raise ModelError(
-                f"there is no adapter file {path}: give none, default or a .safetensors file"
-            )
-    elif entry.adapter is not None:
-        remote = entry.adapter
-        path = components.download_file(
-            remote.repository, remote.file, remote.sha256, offline=config.offline
-        )
-    elif entry.name not in ("nano", "twin"):
+    path = entry.adapter if config.adapter == "default" else Path(config.adapter)
+    if path is None and entry.weights is not None:
         return None, ()
-    adapter = attach(
-        parts.unet,
-        config.hooks,
-        rows=SCRATCH_ROWS + LIMITS.max_streams,
-        latent_stride=stride_of(parts.vae),
-    )
-    if path is None:
+    if isinstance(path, zoo.RemoteFile):
+        path = components.download_file(
+            path.repository, path.file, path.sha256, offline=config.offline
+        )
+    if path is not None and not path.is_file():
+        raise ModelError(
+            f"there is no adapter file {path}: give none, default or a .safetensors file"
+        )
+    adapter = attached(parts, config)
+    if path is None:  # what is built in memory has random weights, and so has its adapter
         randomise(adapter, seed=0, gain=2.0)
         return adapter, ()
     report = checkpoint.load(adapter, path)

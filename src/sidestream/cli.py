@@ -7,14 +7,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import tee, zip_longest
 from math import isqrt
+from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, cast
 
 from sidestream import __version__
 from sidestream.config import Fit, ModelConfig, Size, StreamConfig
-from sidestream.console import EXIT_CODES, Printer, complain, progress_bar, stopping
+from sidestream.console import EXIT_CODES, Printer, complain, progress_bar, stages, stopping
 from sidestream.errors import INTERRUPTED, ConfigError, SidestreamError
-from sidestream.flags import Command, Demo, Doctor, Metrics, Stylize, notes_of, parse, prompt_of
+from sidestream.flags import (
+    Command,
+    Demo,
+    Doctor,
+    Eval,
+    Metrics,
+    Stylize,
+    Train,
+    notes_of,
+    parse,
+    prompt_of,
+)
 from sidestream.models import zoo
 from sidestream.models.instruct.template import clean
 from sidestream.recipe import FileOptions, Recipe
@@ -86,7 +98,6 @@ def demo(command: Demo, printer: Printer, load: Load) -> int:
                 progress=progress,
                 stop=lambda: bool(caught),
             )
-        printer.say("nano's weights are provisional: expect lively noise in place of a style")
         return _conclude(printer, report, " and ".join(map(str, files)), caught)
 
 
@@ -152,6 +163,54 @@ def metrics(command: Metrics, printer: Printer) -> int:
     return 0
 
 
+def evaluate(command: Eval, printer: Printer, load: Load) -> int:
+    from sidestream.demo import make_folder
+    from sidestream.eval import clips, nano
+    from sidestream.eval.bench import Bench, Extent
+    from sidestream.eval.findings import summary
+    from sidestream.eval.results import Results
+
+    zoo.find(command.model)
+    found = (
+        clips.load(command.clips, command.size) if command.clips else clips.rendered(command.size)
+    )
+    make_folder(command.output_dir)
+    extent = Extent(min(command.frames, 8) if command.quick else command.frames, command.quick)
+    with (
+        load(command.model, ModelConfig(adapter=command.adapter)) as steady,
+        load(command.model, ModelConfig(adapter="none")) as plain,
+        progress_bar() as progress,
+    ):
+        bench = Bench(command.model, steady, plain, extent)
+        records = nano.evaluate(bench, found, command.output_dir, progress=progress)
+    rows = summary(Results(records))
+    printer.table(rows)
+    printer.say(f"the report is {command.output_dir / nano.REPORT}")
+    printer.json(rows)
+    return 0
+
+
+def train(command: Train, printer: Printer) -> int:
+    from sidestream.demo import make_folder
+    from sidestream.models import nano
+    from sidestream.train.course import Course
+
+    model = nano.FOLDER if command.model == Train.model else Path(command.model)
+    if command.what == "adapter" and not model.is_dir():
+        raise ConfigError(
+            f"there is no model folder {model}: give nano, or the folder `train nano` wrote"
+        )
+    make_folder(command.training.folder)
+    _quiet()
+    with stopping() as caught, stages() as told:
+        course = Course(command.training, told, lambda: bool(caught))
+        done = course.nano() if command.what == "nano" else course.adapter(model)
+    where = course.model_folder if done else command.training.folder
+    printer.say(f"{'trained' if done else 'stopped; the same command goes on from here'}: {where}")
+    printer.json({"folder": where, "finished": done})
+    return 0 if done else EXIT_CODES[caught[0]]
+
+
 def _made(target: str) -> tuple[Fit, FileOptions]:
     """How a result shows which part of its source, by its own settings where it has any."""
     from sidestream.media.metadata import read_metadata
@@ -182,6 +241,10 @@ def _run(command: Command, printer: Printer, load: Load) -> int:
             return doctor(printer, load)
         case Metrics():
             return metrics(command, printer)
+        case Eval():
+            return evaluate(command, printer, load)
+        case Train():
+            return train(command, printer)
         case _:
             return models(printer)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from sidestream.errors import ConfigError
@@ -147,8 +148,8 @@ class ModelConfig:
     """Temporal adapter: none, default (the model's own, none where it has none) or a .safetensors file."""
     hooks: tuple[str, ...] = ("down_blocks",)
     """Sections of the U-Net that carry the adapter."""
-    vision_size: int = 256
-    """Side of the picture that the encoder looks at, a multiple of 32."""
+    vision_size: int | None = None
+    """Side of the picture that the encoder looks at, a multiple of 32. Default: the model's own."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the weights. auto: bfloat16 on a GPU, float32 on a CPU."""
     device: str = "auto"
@@ -166,11 +167,43 @@ class ModelConfig:
         unknown = [name for name in self.hooks if name not in SECTIONS]
         if unknown or not self.hooks:
             raise ConfigError(f"hooks must be among {SECTIONS}, got {self.hooks!r}")
-        if self.vision_size % 32 or not 32 <= self.vision_size <= 1024:
-            raise ConfigError(
-                f"vision_size must be a multiple of 32 from 32 to 1024, got {self.vision_size}"
-            )
+        side = self.vision_size
+        if side is not None and (side % 32 or not 32 <= side <= 1024):
+            raise ConfigError(f"vision_size must be a multiple of 32 from 32 to 1024, got {side}")
         within(1, 64, flow_threads=self.flow_threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How nano is trained. The defaults made the weights in the package."""
+
+    folder: Path = Path("out/train")
+    """Folder for pictures, checkpoints and the model."""
+    pictures: int = 6000
+    """Pictures to render, and a quarter as many wide ones."""
+    clips: int = 500
+    """Clips to render for the adapter."""
+    autoencoder_steps: int = 7000
+    steps: int = 5600
+    """Of the encoder and denoiser."""
+    adapter_steps: int = 2000
+    seed: int = 0
+    workers: int = 2
+    """Processes that render pictures."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Number format of the forward and backward passes; weights are kept in float32."""
+
+    def __post_init__(self) -> None:
+        at_least(8, pictures=self.pictures)
+        at_least(
+            1,
+            clips=self.clips,
+            autoencoder_steps=self.autoencoder_steps,
+            steps=self.steps,
+            adapter_steps=self.adapter_steps,
+            workers=self.workers,
+        )
+        within(0, 2**31, seed=self.seed)
 
 
 OPERATING_POINTS: Mapping[str, StreamConfig] = {

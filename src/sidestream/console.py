@@ -118,6 +118,56 @@ def progress_bar() -> Generator[Progress]:
         yield show
 
 
+Told = Callable[[str, int, int, Mapping[str, float]], None]
+"""What is being done, how much of it is done, of how much, and figures beside it."""
+
+LINE_SECONDS = 30.0
+
+
+@contextmanager
+def stages() -> Generator[Told]:
+    """A bar for each stage of long work on a terminal; elsewhere a line now and then, for a log."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[figures]}"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, progress.TaskID] = {}
+
+        def show(name: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, figures="")
+            bar.update(tasks[name], completed=done, total=total, figures=_figures(figures))
+
+        yield show
+
+
+def _lines() -> Told:
+    last: dict[str, float] = {}
+
+    def show(name: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if done < total and now - last.get(name, -LINE_SECONDS) < LINE_SECONDS:
+            return
+        last[name] = now
+        sys.stderr.write(f"{name}: {done} of {total} {_figures(figures)}".rstrip() + "\n")
+
+    return show
+
+
+def _figures(figures: Mapping[str, float]) -> str:
+    return " ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
 @contextmanager
 def stopping() -> Generator[list[signal.Signals]]:
     """Notes the first signal to stop in place of obeying it; the second does what it always does."""

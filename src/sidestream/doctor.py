@@ -63,7 +63,7 @@ def checks(load: Load, libraries: Sequence[str] = LIBRARIES) -> list[Check]:
         optical_flow(),
         memory(_free_memory()),
         disk(shutil.disk_usage(Path.cwd()).free),
-        *(weights(entry) for entry in zoo.MODELS.values() if entry.weights),
+        *(weights(one) for one in zoo.MODELS.values() if isinstance(one.weights, zoo.Remote)),
         nano(load),
     ]
 
@@ -74,7 +74,7 @@ def nano_works(found: Sequence[Check]) -> bool:
 
 def is_here(entry: zoo.Entry) -> bool:
     """Whether a model can be loaded without a download."""
-    if entry.weights is None:
+    if not isinstance(entry.weights, zoo.Remote):
         return True
     try:
         folder = components.download(entry.weights.repository, entry.weights.revision, offline=True)

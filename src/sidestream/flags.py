@@ -9,14 +9,23 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import tyro
 from tyro.conf import DisallowNone, OmitArgPrefixes, Positional, arg, subcommand
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sidestream import __version__
-from sidestream.config import ModelConfig, Schedule, Size, StreamConfig, operating_point, within
+from sidestream.config import (
+    ModelConfig,
+    Schedule,
+    Size,
+    StreamConfig,
+    TrainConfig,
+    check_size,
+    operating_point,
+    within,
+)
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError, SidestreamError
 from sidestream.models import zoo
@@ -26,6 +35,7 @@ from sidestream.recipe import FileOptions, Recipe
 In = Annotated[Positional[str], arg(metavar="IN")]
 Out = Annotated[Positional[str], arg(metavar="OUT")]
 File = Annotated[DisallowNone[Path | None], arg(metavar="FILE")]
+Folder = Annotated[DisallowNone[Path | None], arg(metavar="FOLDER")]
 Text = Annotated[str, arg(metavar="TEXT")]
 
 
@@ -115,13 +125,66 @@ class Metrics(Command):
         return Path(self.source), Path(self.target)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Eval(Command):
+    """Measure how well a small model restyles video that it has not seen, and write a report."""
+
+    what: Positional[Literal["nano"]]
+    """What is measured: nano, or --model in its place."""
+    clips: Folder = None
+    """A folder of video clips; one whose name begins with cut_ has a scene cut. Default: clips that are rendered."""
+    model: Annotated[str, arg(metavar="NAME")] = "nano"
+    """A name from `sidestream models`, or a folder in diffusers layout."""
+    adapter: str = "default"
+    """Temporal adapter: default (the model's own) or a .safetensors file."""
+    frames: int = 24
+    """Frames taken of each clip."""
+    quick: bool = False
+    """At most 8 frames of each clip, and of what is steady the essentials."""
+    size: Size = Size(256, 256)
+    """Working size WxH, multiples of 32."""
+    output_dir: Path = Path("out/eval-nano")
+    """Folder for the records, the report and the pictures."""
+
+    def __post_init__(self) -> None:
+        within(2, 240, frames=self.frames)
+        check_size(self.size)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.output_dir,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Command):
+    """Train nano, or a temporal adapter for it, from pictures that are rendered first. What is stopped can be gone on with."""
+
+    what: Positional[Literal["nano", "adapter"]]
+    """nano: autoencoder, encoder and denoiser. adapter: what keeps its videos steady."""
+    model: Annotated[str, arg(metavar="NAME")] = "nano"
+    """For the adapter: the model that it is for, nano or a folder that `train nano` wrote."""
+    training: TrainConfig = TrainConfig()
+
+    def __post_init__(self) -> None:
+        if self.what == "nano" and self.model != Train.model:
+            raise ConfigError(
+                f"model is what an adapter is for, got {self.model}: leave it out, or train adapter"
+            )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.training.folder,)
+
+
 COMMANDS = cast(
     type[Command],
     Annotated[Demo, subcommand("demo")]
     | Annotated[Stylize, subcommand("stylize")]
     | Annotated[Models, subcommand("models")]
     | Annotated[Doctor, subcommand("doctor")]
-    | Annotated[Metrics, subcommand("metrics")],
+    | Annotated[Metrics, subcommand("metrics")]
+    | Annotated[Eval, subcommand("eval")]
+    | Annotated[Train, subcommand("train")],
 )
 
 
@@ -210,7 +273,7 @@ def _parse(arguments: Sequence[str], default: Command | None = None) -> Command:
 def _as_typed(sentence: str) -> str:
     """A sentence about a setting, which begins with its name, with the flag's name."""
     name, space, rest = sentence.partition(" ")
-    kinds = (Demo, FileOptions, StreamConfig, Schedule, ModelConfig)
+    kinds = (Demo, Eval, Train, TrainConfig, FileOptions, StreamConfig, Schedule, ModelConfig)
     settings = {field.name for kind in kinds for field in fields(kind)}
     return f"--{name.replace('_', '-')}{space}{rest}" if name in settings else sentence
 

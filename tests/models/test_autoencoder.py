@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+import lively
 from sidestream.models.autoencoder import Autoencoder
-from sidestream.models.nano import provisional
+from sidestream.models.nano import architecture
 from sidestream.models.upsample import DoublingConv
 
 
@@ -22,9 +23,9 @@ def test_doubling_and_convolving_is_one_transposed_convolution(size, bias):
 
 @torch.inference_mode()
 def test_latents_and_pictures_equal_upstreams():
-    vae = provisional.components().vae
+    vae = lively.components().vae
     ours = Autoencoder(vae)
-    pictures, latents = torch.rand(2, 3, 64, 32) * 2 - 1, torch.randn(2, 12, 8, 4)
+    pictures, latents = torch.rand(2, 3, 64, 32) * 2 - 1, torch.randn(2, 16, 8, 4)
     assert torch.equal(ours.encode(pictures), vae.encode(pictures).latents)
     assert (ours.decode(latents) - vae.decode(latents).sample).abs().max() < 1e-5
 
@@ -33,7 +34,7 @@ def test_latents_and_pictures_equal_upstreams():
 def test_scale_and_shift_apply_when_decoding_only():
     from diffusers import AutoencoderTiny
 
-    vae = AutoencoderTiny(**{**provisional.VAE, "scaling_factor": 2.0, "shift_factor": 0.5}).eval()
-    latents = torch.randn(1, 12, 4, 4)
+    vae = AutoencoderTiny(**{**architecture.VAE, "scaling_factor": 2.0, "shift_factor": 0.5}).eval()
+    latents = torch.randn(1, 16, 4, 4)
     expected = vae.decode(latents / 2.0 + 0.5).sample
     assert (Autoencoder(vae).decode(latents) - expected).abs().max() < 1e-5

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import lively
 from sidestream.config import LIMITS
 from sidestream.errors import ModelError
 from sidestream.models import components
-from sidestream.models.nano import provisional
 
 CPU = torch.device("cpu")
 
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nano as other tools would save it."""
     folder = tmp_path_factory.mktemp("nano")
-    parts = provisional.components()
+    parts = lively.components()
     parts.unet.save_pretrained(folder / "unet")
     parts.vae.save_pretrained(folder / "vae")
     parts.text_encoder.save_pretrained(folder / "text_encoder")
@@ -48,7 +48,7 @@ def refusal(folder: Path) -> str:
 
 
 def test_a_saved_model_loads_with_the_same_weights(saved):
-    found, built = components.load(saved, torch.float32, CPU), provisional.components()
+    found, built = components.load(saved, torch.float32, CPU), lively.components()
     for name in ("unet", "vae", "text_encoder"):
         before, after = getattr(built, name).state_dict(), getattr(found, name).state_dict()
         assert before.keys() == after.keys()

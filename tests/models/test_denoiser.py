@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+import lively
 from sidestream.config import Size
 from sidestream.errors import ModelError
 from sidestream.models.denoiser import Denoiser
-from sidestream.models.nano import provisional
+from sidestream.models.nano import architecture
 from sidestream.types import TextState
 
 TOKENS = 40
@@ -18,8 +19,8 @@ WIDTH, HEIGHT = 128, 64
 
 @pytest.fixture(scope="module")
 def parts():
-    """Nano with calm attention: the pointed one of its provisional weights blows rounding up."""
-    built = provisional.components()
+    """Nano with calm attention: the pointed one of its lively weights blows rounding up."""
+    built = lively.components()
     for name, weight in built.unet.named_parameters():
         if name.endswith("attn2.norm_q.weight"):
             weight.fill_(1)
@@ -36,7 +37,7 @@ def states(batch: int) -> torch.Tensor:
 
 
 def latents(batch: int, seed: int) -> torch.Tensor:
-    shape = (batch, 12, HEIGHT // 8, WIDTH // 8)
+    shape = (batch, 16, HEIGHT // 8, WIDTH // 8)
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -145,7 +146,7 @@ def test_constants_are_computed_once_per_steps_and_size(denoiser):
 def test_a_u_net_of_another_kind_is_refused(parts):
     from diffusers import DreamLiteUNetModel
 
-    other = DreamLiteUNetModel(**{**provisional.UNET, "qk_norm": None})
+    other = DreamLiteUNetModel(**{**architecture.UNET, "qk_norm": None})
     with pytest.raises(ModelError, match="qk_norm = None"):
         Denoiser(other, parts.scheduler, stride=8)
 

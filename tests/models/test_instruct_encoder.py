@@ -7,9 +7,9 @@ from PIL import Image
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+import lively
 from sidestream.models.instruct.encoder import LeanEncoder
 from sidestream.models.instruct.template import Template
-from sidestream.models.nano import provisional
 
 PROMPTS = (
     "ink",
@@ -20,7 +20,7 @@ PROMPTS = (
 
 @pytest.fixture(scope="module")
 def components():
-    return provisional.components()
+    return lively.components()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lively
 from sidestream.config import LIMITS
 from sidestream.errors import ModelError, PromptError
 from sidestream.models.instruct.template import (
@@ -12,7 +13,7 @@ from sidestream.models.instruct.template import (
     Template,
     clean,
 )
-from sidestream.models.nano import provisional
+from sidestream.models.nano.words import SPECIAL_TOKENS
 
 WORDS = st.text(max_size=60)
 MARKS = st.sampled_from(
@@ -22,7 +23,7 @@ MARKS = st.sampled_from(
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return provisional.tokenizer()
+    return lively.words()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_the_parts_are_the_whole_template_tokenised_at_once(tokenizer, template,
 
 
 def test_special_tokens_that_a_user_types_stay_text(tokenizer, template):
-    special = set(tokenizer.convert_tokens_to_ids(list(provisional.SPECIAL_TOKENS)))
+    special = set(tokenizer.convert_tokens_to_ids(list(SPECIAL_TOKENS)))
     typed = template._decorated("a <|im_end|> b <|image_pad|>")
     assert not special & set(typed)
     assert "<|im_end|>" in tokenizer.decode(typed)
@@ -75,7 +76,7 @@ def test_a_cleaned_prompt_has_no_markup_and_is_clean(prompt):
         text = clean(prompt)
     except PromptError:
         return
-    assert not any(mark in text for mark in provisional.SPECIAL_TOKENS)
+    assert not any(mark in text for mark in SPECIAL_TOKENS)
     assert clean(text) == text
     assert text.encode()
 

@@ -172,24 +172,26 @@ class Denoiser:
         value = attention.to_v(tokens_BND).view(shape).transpose(1, 2)
         return _attend(attention, tokens_BND, key, value, None)
 
-    def _constants(self, count: int, size: Size) -> Steps:
+    def embed(self, times_K: torch.Tensor, size: Size) -> torch.Tensor:
+        """What every resnet adds for these times (1000 is noise) at this size, side by side, one row a time."""
         unet = self.unet
         weight = unet.conv_in.weight
+        # Upstream passes times and sizes in the model's dtype; 652.49 is 652 in bfloat16, and parity needs that.
+        times_K = times_K.to(weight)
+        sizes = torch.tensor([[size.width, size.height]], device=weight.device, dtype=weight.dtype)
+        embedding = unet.time_embedding(unet.time_proj(times_K).to(weight.dtype))
+        extra = unet.add_time_proj(sizes.flatten()).reshape(1, -1).to(weight.dtype)
+        act = F.silu(embedding + unet.add_embedding(extra))
+        return torch.cat([resnet.time_emb_proj(act) for resnet in self._resnets], dim=1)
+
+    def _constants(self, count: int, size: Size) -> Steps:
         schedule = sigmas(
             count, size.height // self.stride, size.width // self.stride, self.scheduler
         )
-        # Upstream passes times and sizes in the model's dtype; 652.49 is 652 in bfloat16, and parity needs that.
-        times = torch.tensor(schedule.timesteps, device=weight.device).to(weight.dtype)
-        sizes = torch.tensor([[size.width, size.height]], device=weight.device, dtype=weight.dtype)
-        embedding = unet.time_embedding(unet.time_proj(times).to(weight.dtype))
-        extra = unet.add_time_proj(sizes.flatten()).reshape(1, -1).to(weight.dtype)
-        act = F.silu(embedding + unet.add_embedding(extra))
-        values = torch.tensor(schedule.values, device=weight.device)
-        return Steps(
-            torch.cat([resnet.time_emb_proj(act) for resnet in self._resnets], dim=1),
-            values[:-1].contiguous(),
-            values[1:].contiguous(),
-        )
+        device = self.unet.conv_in.weight.device
+        values = torch.tensor(schedule.values, device=device)
+        times = torch.tensor(schedule.timesteps, device=device)
+        return Steps(self.embed(times, size), values[:-1].contiguous(), values[1:].contiguous())
 
 
 def attention_bias(text: TextState) -> torch.Tensor:

@@ -36,10 +36,10 @@ class DreamLite:
         autoencoder = Autoencoder(parts.vae)
         self.stride = autoencoder.stride
         self.denoiser = Denoiser(parts.unet, parts.scheduler, self.stride)
-        self._encoder = LeanEncoder(parts.text_encoder, template, vision_size)
+        self.encoder = LeanEncoder(parts.text_encoder, template, vision_size)
         make = partial(compiled, backend=compile_backend)
-        self._see, self._read = make(self._encoder.see), make(self._encoder.read)
-        self._encode = make(self._encoder.encode)
+        self._see, self._read = make(self.encoder.see), make(self.encoder.read)
+        self._encode = make(self.encoder.encode)
         self._read_states = make(self.denoiser.read)
         self._advance = make(self.denoiser.advance)
         self._encode_image = make(autoencoder.encode)

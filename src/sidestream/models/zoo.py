@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from sidestream.errors import ConfigError, ModelError
+from sidestream.models import nano
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,15 @@ class Entry:
     licence: Licence
     pixels: int
     """Pixels a frame at the model's own size."""
-    weights: Remote | None = None
-    """None: built in memory."""
-    adapter: RemoteFile | None = None
+    weights: Remote | Path | None = None
+    """A folder in diffusers layout, on the hub or here. None: built in memory."""
+    adapter: RemoteFile | Path | None = None
+    vision_size: int = 256
+    """Side of the picture that the encoder looks at."""
 
+
+ADAPTER, SIZES = "adapter.safetensors", "sizes.json"
+"""Files that a model's folder may hold beside its components."""
 
 APACHE = Licence("Apache-2.0", free=True)
 DREAMLITE = Licence(
@@ -59,9 +66,12 @@ MODELS: Mapping[str, Entry] = {
     for entry in (
         Entry(
             "nano",
-            "small model that comes with the package; provisional random weights: lively noise for now",
+            "small model that comes with the package, for any laptop: five painted styles and some grades",
             APACHE,
             pixels=256 * 256,
+            weights=nano.FOLDER,
+            adapter=nano.FOLDER / ADAPTER,
+            vision_size=nano.VISION_SIZE,
         ),
         Entry(
             "dreamlite-mobile",
@@ -90,7 +100,7 @@ UNKNOWN = Licence("unknown", free=False, notice="see the licence that came with 
 def find(name: str, revision: str | None = None) -> Entry:
     """A model by name, folder or hub id `owner/name`; only what is on the hub has a revision."""
     if (entry := _here(name)) is not None:
-        if revision is not None and entry.weights is None:
+        if revision is not None and not isinstance(entry.weights, Remote):
             raise ConfigError(
                 f"only a model on the hub has a revision, and {name} is {'built in' if name in MODELS else 'a folder'}:"
                 " leave the revision out"
@@ -111,7 +121,35 @@ def _here(name: str) -> Entry | None:
         found = Path(name).is_dir()
     except OSError:  # longer than a name can be
         return None
-    return Entry(name, "a folder", UNKNOWN, pixels=512 * 512) if found else None
+    return _of_folder(Path(name)) if found else None
+
+
+def _of_folder(folder: Path) -> Entry:
+    """What is known of a model in a folder; nano trained anew says there at what sizes it is at home."""
+    adapter = folder / ADAPTER
+    entry = Entry(str(folder), "a folder", UNKNOWN, 512 * 512, folder)
+    return replace(
+        entry,
+        adapter=adapter if adapter.is_file() else None,
+        **_sizes(folder / SIZES),
+    )
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        sizes = {name: int(found[name]) for name in ("pixels", "vision_size")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path} must be a JSON object with whole numbers for pixels and vision_size"
+        ) from error
+    if sizes["pixels"] < 32 * 32 or sizes["vision_size"] % 32 or sizes["vision_size"] < 32:
+        raise ModelError(
+            f"{path} must give 1024 pixels or more and a vision_size that is a multiple of 32, got {sizes}"
+        )
+    return sizes
 
 
 @cache

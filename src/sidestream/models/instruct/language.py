@@ -49,7 +49,8 @@ class LanguageModel(nn.Module):
         cos, sin = _rotation(positions, config)
         for name, table in (("cos_LD", cos), ("sin_LD", sin), ("mask_LL", mask)):
             self.register_buffer(name, table.to(weight), persistent=False)
-        self.register_buffer("prefix", self._prefix(prefix_ids), persistent=False)
+        self._prefix_ids = tuple(prefix_ids)
+        self.register_buffer("prefix", self._prefix(), persistent=False)
 
     def forward(
         self,
@@ -84,13 +85,17 @@ class LanguageModel(nn.Module):
         keys_values = self.prefix.expand(-1, -1, batch, -1, -1, -1)
         return [(key_value[0], key_value[1]) for key_value in keys_values]
 
+    def refresh(self) -> None:
+        """Brings changed weights into the keys and values of the template's beginning."""
+        self.prefix = self._prefix()
+
     @torch.no_grad()
-    def _prefix(self, prefix_ids: Sequence[int]) -> torch.Tensor:
+    def _prefix(self) -> torch.Tensor:
         config, weight = self.model.config, self.model.embed_tokens.weight
         kv_heads = config.num_key_value_heads or config.num_attention_heads
         nothing = weight.new_empty(1, kv_heads, 0, config.head_dim)
         past = [(nothing, nothing)] * config.num_hidden_layers
-        ids = torch.tensor([prefix_ids], device=weight.device)
+        ids = torch.tensor([self._prefix_ids], device=weight.device)
         _, seen = self(self.embed(ids), past)
         return torch.stack([torch.stack(key_value) for key_value in seen])
 

@@ -1,0 +1,169 @@
+"""Trains the temporal adapter: to carry the last output on where flow says it went, as sharp as a fresh painting.
+
+What it is shown is what the engine will show it: an output moved by estimated flow over 1 to 8 frames, the input where
+flow has no trust. The outputs are paintings or the model's own. What it learns to give is the painting of the earlier
+frame moved by the known flow, mixed with a fresh one, and the fresh one alone where something came into view. The
+denoiser stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from sidestream.adapter.temporal import TemporalLLLite
+from sidestream.config import Size
+from sidestream.flow import Backward, targets_of, warp
+from sidestream.models.dreamlite import DreamLite
+from sidestream.sampler import TRAIN_STEPS
+from sidestream.train.autoencoder import as_floats
+from sidestream.train.lessons import Instruct, prompts_of
+from sidestream.train.losses import edge_loss
+from sidestream.train.passages import Passages
+from sidestream.train.pictures import Painter
+from sidestream.types import Pixels, TextState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Habits:
+    hold: float = 0.75
+    """Share of the moved painting in what is to be given where it can be known."""
+    own: float = 0.5
+    """How often the last output shown is the model's own."""
+    absent: float = 0.1
+    """How often the adapter is switched off."""
+    batch: int = 4
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Two frames of a clip, and what the adapter is to make of the second."""
+
+    earlier: Pixels
+    input: Pixels
+    before: Pixels
+    """The earlier frame, painted."""
+    wanted: Pixels
+    prompt: str
+    estimated: Backward
+
+
+class AdapterLoss:
+    def __init__(
+        self,
+        model: DreamLite,
+        adapter: TemporalLLLite,
+        passages: Passages,
+        painters: Mapping[str, Painter],
+        instruct: Instruct,
+        habits: Habits,
+        seed: int,
+    ) -> None:
+        self._model, self._adapter, self._passages = model, adapter, passages
+        self._painters, self._instruct = painters, instruct
+        self._styles = tuple(painters)
+        self._habits, self._seed = habits, seed
+
+    def __call__(self, step: int) -> tuple[torch.Tensor, Mapping[str, float]]:
+        habits, model = self._habits, self._model
+        random = np.random.default_rng((self._seed, step))
+        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+        scenes = [self._scene(random) for _ in range(habits.batch)]
+        inputs = _stacked(scene.input for scene in scenes)
+        wanted = _stacked(scene.wanted for scene in scenes)
+        with torch.no_grad():
+            text = self._told(inputs, scenes)
+            outputs = _stacked(scene.before for scene in scenes)
+            if random.random() < habits.own:
+                outputs = self._own(scenes, generator)
+            shown = self._shown(scenes, outputs, inputs)
+            source, target = (model.encode_image(side.to(model.dtype)) for side in (inputs, wanted))
+        present = torch.from_numpy(random.random(habits.batch) >= habits.absent).float()
+        with self._adapter.trained_form(shown, present.view(-1, 1, 1)):
+            answer = self._answer(source, text, generator, _size(inputs))
+        squared = F.mse_loss(answer, target.float())
+        made = model.decode(answer.to(model.dtype)).float()
+        error = F.l1_loss(made, wanted)
+        loss = (
+            squared
+            + 0.5 * F.l1_loss(answer, target.float())
+            + 2 * (error + edge_loss(made, wanted))
+        )
+        return loss, {"latent": float(squared.detach()), "pixels": float(error.detach())}
+
+    def _scene(self, random: np.random.Generator) -> Scene:
+        passages = self._passages
+        clip = int(random.integers(len(passages)))
+        length = passages.frames.shape[1]
+        first = int(random.integers(length - 1))
+        last = int(random.integers(first + 1, length))
+        style = str(random.choice(self._styles))
+        earlier, now = (np.array(passages.frames[clip, time]) for time in (first, last))
+        before, fresh = (self._painters[style](picture) for picture in (earlier, now))
+        known = passages.known(clip, first, last)
+        return Scene(
+            earlier,
+            now,
+            before,
+            held(before, fresh, known, self._habits.hold),
+            self._instruct(style, random),
+            passages.estimated(clip, first, last),
+        )
+
+    def _told(self, inputs: torch.Tensor, scenes: Sequence[Scene]) -> TextState:
+        model = self._model
+        return model.encode_text(
+            inputs.to(model.dtype), prompts_of(model, [scene.prompt for scene in scenes])
+        )
+
+    def _own(self, scenes: Sequence[Scene], generator: torch.Generator) -> torch.Tensor:
+        """What the model itself makes of the earlier frames, held to their own paintings with half a will."""
+        model = self._model
+        inputs = _stacked(scene.earlier for scene in scenes)
+        before = _stacked(scene.before for scene in scenes)
+        with self._adapter.trained_form(before, float(torch.rand((), generator=generator))):
+            source = model.encode_image(inputs.to(model.dtype))
+            answer = self._answer(source, self._told(inputs, scenes), generator, _size(inputs))
+        return model.decode(answer.to(model.dtype)).float().clamp(-1, 1)
+
+    def _shown(
+        self, scenes: Sequence[Scene], outputs: torch.Tensor, inputs: torch.Tensor
+    ) -> torch.Tensor:
+        """The conditioning picture, made as the engine makes it."""
+        backward = torch.from_numpy(np.stack([scene.estimated.flow for scene in scenes]))
+        hidden = torch.from_numpy(np.stack([scene.estimated.occluded for scene in scenes]))
+        return torch.where(hidden[:, None], inputs, warp(outputs, backward))
+
+    def _answer(
+        self, source: torch.Tensor, text: TextState, generator: torch.Generator, size: Size
+    ) -> torch.Tensor:
+        """One step from noise, as latents in float32."""
+        model = self._model
+        noise = torch.randn(source.shape, generator=generator)
+        time = model.denoiser.embed(torch.full((len(source),), float(TRAIN_STEPS)), size)
+        return noise - model.denoiser.velocity(noise.to(model.dtype), source, text, time).float()
+
+
+def held(before: Pixels, fresh: Pixels, known: Backward, hold: float) -> Pixels:
+    """The painting of the earlier frame moved to the later one, as sharp as it was, into a fresh painting."""
+    import cv2
+
+    x, y = targets_of(known.flow)
+    moved = cv2.remap(before, x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+    hidden = cv2.dilate(known.occluded.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(
+        np.float32
+    )
+    share = hold * (1 - cv2.GaussianBlur(hidden, (0, 0), 1.5))[..., None]
+    return np.rint(fresh + share * (moved.astype(np.float32) - fresh)).clip(0, 255).astype(np.uint8)
+
+
+def _stacked(pictures: Iterable[Pixels]) -> torch.Tensor:
+    return as_floats(np.stack(list(pictures)))
+
+
+def _size(pictures_BCHW: torch.Tensor) -> Size:
+    return Size(pictures_BCHW.shape[3], pictures_BCHW.shape[2])
