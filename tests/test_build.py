@@ -49,7 +49,7 @@ def test_a_model_of_the_hub_runs_from_the_cache(cache, monkeypatch):
     with Stylizer.load("someone/nano", ModelConfig(offline=True, adapter="none", vision_size=128)) as stylizer:
         loaded = pixels(stylizer)
     with lively.load(ModelConfig(adapter="none")) as stylizer:
-        assert np.array_equal(loaded, pixels(stylizer))
+        assert np.abs(loaded.astype(int) - pixels(stylizer)).max() <= 1
 
 
 def test_a_folder_is_a_model_and_has_no_adapter_of_its_own(cache, capsys):

@@ -72,8 +72,19 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device) -> Components:
             words, local_files_only=True, trust_remote_code=False
         )
     parts = Components(
-        _module(DreamLiteUNetModel.from_pretrained, folder / "unet", torch_dtype=dtype),
-        _module(AutoencoderTiny.from_pretrained, folder / "vae", torch_dtype=dtype),
+        # The libraries would ask for accelerate, which saves memory while loading and is not needed here.
+        _module(
+            DreamLiteUNetModel.from_pretrained,
+            folder / "unet",
+            torch_dtype=dtype,
+            low_cpu_mem_usage=False,
+        ),
+        _module(
+            AutoencoderTiny.from_pretrained,
+            folder / "vae",
+            torch_dtype=dtype,
+            low_cpu_mem_usage=False,
+        ),
         _module(
             Qwen3VLForConditionalGeneration.from_pretrained,
             folder / "text_encoder",

@@ -249,6 +249,7 @@ def save(parts: Components, folder: Path) -> None:
     parts.to(CPU, torch.float16)
     parts.unet.save_pretrained(folder / "unet")
     parts.vae.save_pretrained(folder / "vae")
+    _without(folder / "vae" / "config.json", "block_out_channels")
     parts.text_encoder.save_pretrained(folder / "text_encoder")
     assert parts.tokenizer is not None
     parts.tokenizer.save_pretrained(folder / "tokenizer")
@@ -259,6 +260,13 @@ def save(parts: Components, folder: Path) -> None:
     (folder / zoo.SIZES).write_text(json.dumps(sizes) + "\n")
     for weights in folder.rglob("*.safetensors"):
         weights.chmod(0o644)  # the library writes them for their owner only
+
+
+def _without(path: Path, key: str) -> None:
+    """Drops an entry that the library writes and, reading it again, warns of."""
+    config = json.loads(path.read_text("utf-8"))
+    config.pop(key, None)
+    path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
 
 def _words() -> PreTrainedTokenizerBase:
