@@ -46,7 +46,9 @@ def pixels(stylizer: Stylizer) -> np.ndarray:
 
 def test_a_model_of_the_hub_runs_from_the_cache(cache, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
-    with Stylizer.load("someone/nano", ModelConfig(offline=True, adapter="none", vision_size=128)) as stylizer:
+    with Stylizer.load(
+        "someone/nano", ModelConfig(offline=True, adapter="none", vision_size=128)
+    ) as stylizer:
         loaded = pixels(stylizer)
     with lively.load(ModelConfig(adapter="none")) as stylizer:
         assert np.abs(loaded.astype(int) - pixels(stylizer)).max() <= 1

@@ -175,7 +175,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How nano is trained. The defaults made the weights in the package."""
+    """How nano is trained. The weights in the package were made by hand in these stages; docs/lab-notes.md says how."""
 
     folder: Path = Path("out/train")
     """Folder for pictures, checkpoints and the model."""
@@ -184,9 +184,9 @@ class TrainConfig:
     clips: int = 500
     """Clips to render for the adapter."""
     autoencoder_steps: int = 7000
-    steps: int = 5600
+    steps: int = 4500
     """Of the encoder and denoiser."""
-    adapter_steps: int = 2000
+    adapter_steps: int = 450
     seed: int = 0
     workers: int = 2
     """Processes that render pictures."""
