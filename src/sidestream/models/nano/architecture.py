@@ -128,5 +128,5 @@ def _keep_scale(vae: AutoencoderTiny) -> None:
             nn.init.normal_(layer.weight, std=residual * layer.weight[0].numel() ** -0.5)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-    mid_grey = vae.decoder.layers[-1].bias
-    nn.init.constant_(mid_grey, 0.5)
+    *_, last_bias = vae.decoder.parameters()
+    nn.init.constant_(last_bias, 0.5)  # mid-grey
