@@ -216,3 +216,15 @@ def test_a_single_picture(make, flat):
 def test_a_source_that_does_not_answer_in_time(make):
     limits = replace(LIMITS, open_timeout=1e-9)
     assert "did not answer in time" in refused(make.video(), limits=limits)
+
+
+def test_a_source_that_stops_answering_ends_early_and_says_so(make):
+    """Raw video, larger than what opening reads ahead."""
+    noise = np.random.default_rng(0).integers(0, 255, (40, 480, 640, 3), dtype=np.uint8)
+    path = make.video("large.avi", list(noise), codec="rawvideo", pix_fmt="yuv420p")
+    with open_source(path, limits=replace(LIMITS, read_timeout=1e-9)) as source:
+        assert len(list(source)) < 40
+        assert source.warnings
+    with open_source(path) as source:
+        assert len(list(source)) == 40
+        assert not source.warnings
