@@ -167,7 +167,7 @@ def compare(
 ) -> Record:
     parts = components.load(nano.FOLDER, torch.float32, torch.device("cpu"))
     pipeline = upstream_pipeline(parts, 0, vision)
-    with Stylizer.load("nano", ModelConfig(adapter=adapter)) as stylizer:
+    with Stylizer.load("nano", ModelConfig(adapter=adapter, vision_size=vision)) as stylizer:
         pipeline.prompt_template_encode_edit_start_idx = len(
             stylizer.built.model.template.prefix_ids
         )
@@ -196,7 +196,7 @@ def compare(
             "steps": config.steps,
             "batch": config.batch,
             "steps_diffusers": steps,
-            "vision_size": nano.VISION_SIZE,
+            "vision_size": vision or nano.VISION_SIZE,
             "vision_size_diffusers": vision or 512,
             "prompt": PROMPT,
         },

@@ -23,7 +23,7 @@ from sidestream.synth.styles import STYLES
 GAINS = {
     "attn2.norm_q.weight": 4.0,  # look at few tokens: an average over all would hide the prompt
     "attn2.to_out.0.weight": 16.0,
-    "conv_out.weight": 3.0,
+    "conv_out.weight": 2.0,
     "conv.4.weight": 0.4,  # the last of each residual branch of the autoencoder
     "encoder.layers.4.weight": 6.0,
     "decoder.layers.18.weight": 0.6,

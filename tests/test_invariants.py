@@ -349,7 +349,7 @@ def test_the_adapter_is_shown_the_last_output_where_it_went_and_the_input_elsewh
         shown, inside = written[number - 1], slice(16, 96)
         moved = np.roll(outputs[number - 1], -2, axis=1)
         assert np.abs(shown[:, inside] - moved[:, inside]).mean() < 6
-        assert np.abs(shown[:, inside] - outputs[number - 1][:, inside]).mean() > 8
+        assert np.abs(shown[:, inside] - outputs[number - 1][:, inside]).mean() > 12
         assert np.abs(shown[:, -1] - inputs[number][:, -1]).mean() < 1
 
 
