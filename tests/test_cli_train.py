@@ -16,6 +16,7 @@ from sidestream import Stylizer, console
 from sidestream.config import TrainConfig
 from sidestream.console import stages
 from sidestream.errors import ConfigError
+from sidestream.models.nano import FOLDER
 from sidestream.train import course
 
 
@@ -41,11 +42,11 @@ class Asked:
         self.model_folder = config.folder / "model"
         return self
 
-    def nano(self) -> bool:
-        return self._note("nano")
+    def nano(self, start: Path | None) -> bool:
+        return self._note("nano", start)
 
-    def adapter(self, model: Path) -> bool:
-        return self._note("adapter", model)
+    def adapter(self, start: Path) -> bool:
+        return self._note("adapter", start)
 
     def _note(self, *what: object) -> bool:
         self.asked.append(what)
@@ -65,21 +66,29 @@ def test_every_setting_is_a_flag_with_its_help(run, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "80")
     shown = re.sub(r"[\s│]+", " ", run("train", "--help").out)
     for field in fields(TrainConfig):
-        assert f"--{field.name.replace('_', '-')} " in shown
+        assert re.search(rf"--{field.name.replace('_', '-')}[ ,]", shown)
 
 
 def test_nano_is_trained_in_the_folder_that_is_given(run, asked: Asked, tmp_path: Path):
     folder, report = tmp_path / "a" / "b", tmp_path / "report.json"
     done = run("train", "nano", "--folder", folder, "--steps", 8, "--json", report)
     assert (done.code, done.out) == (0, f"trained: {folder / 'model'}\n")
-    assert asked.asked == [("nano",)]
+    assert asked.asked == [("nano", None)]
     assert asked.config == TrainConfig(folder=folder, steps=8)
     assert json.loads(report.read_text()) == {"folder": str(folder / "model"), "finished": True}
 
 
-def test_an_adapter_is_trained_for_a_model_folder(run, asked: Asked, tmp_path: Path):
-    assert run("train", "adapter", "--model", tmp_path, "--folder", tmp_path / "out").code == 0
-    assert asked.asked == [("adapter", tmp_path)]
+@pytest.mark.parametrize("what", ["nano", "adapter"])
+def test_training_goes_on_from_a_model_folder(run, asked: Asked, tmp_path: Path, what: str):
+    out = tmp_path / "out"
+    assert run("train", what, "--model", tmp_path, "--folder", out).code == 0
+    assert run("train", what, "--model", "nano", "--folder", out).code == 0
+    assert asked.asked == [(what, tmp_path), (what, FOLDER)]
+
+
+def test_an_adapter_is_for_nano_unless_told(run, asked: Asked, tmp_path: Path):
+    assert run("train", "adapter", "--folder", tmp_path).code == 0
+    assert asked.asked == [("adapter", FOLDER)]
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -98,7 +107,7 @@ def test_what_is_stopped_says_how_it_goes_on(run, asked: Asked, tmp_path: Path, 
         (("nano", "--pictures", 2), "--pictures must be 8 or more, got 2"),
         (("nano", "--adapter-steps", 0), "--adapter-steps must be 1 or more, got 0"),
         (("nano", "--seed", -1), "--seed must be from 0 to"),
-        (("nano", "--model", "mine"), "--model is what an adapter is for, got mine: leave it out"),
+        (("nano", "--model", "mine"), "there is no model folder mine: give nano, or the folder"),
         (("adapter", "--model", "mine"), "there is no model folder mine: give nano, or the folder"),
     ],
 )

@@ -195,16 +195,17 @@ def train(command: Train, printer: Printer) -> int:
     from sidestream.models import nano
     from sidestream.train.course import Course
 
-    model = nano.FOLDER if command.model == Train.model else Path(command.model)
-    if command.what == "adapter" and not model.is_dir():
+    start = nano.FOLDER if command.model == "nano" else command.model and Path(command.model)
+    if start and not start.is_dir():
         raise ConfigError(
-            f"there is no model folder {model}: give nano, or the folder `train nano` wrote"
+            f"there is no model folder {start}: give nano, or the folder `train nano` wrote"
         )
     make_folder(command.training.folder)
     _quiet()
     with stopping() as caught, stages() as told:
         course = Course(command.training, told, lambda: bool(caught))
-        done = course.nano() if command.what == "nano" else course.adapter(model)
+        adapting = command.what == "adapter"
+        done = course.adapter(start or nano.FOLDER) if adapting else course.nano(start or None)
     where = course.model_folder if done else command.training.folder
     printer.say(f"{'trained' if done else 'stopped; the same command goes on from here'}: {where}")
     printer.json({"folder": where, "finished": done})

@@ -175,7 +175,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How nano is trained. The weights in the package were made by hand in these stages; docs/lab-notes.md says how."""
+    """How nano is trained. How the weights in the package were made is in docs/lab-notes.md."""
 
     folder: Path = Path("out/train")
     """Folder for pictures, checkpoints and the model."""
@@ -187,6 +187,9 @@ class TrainConfig:
     steps: int = 4500
     """Of the encoder and denoiser."""
     adapter_steps: int = 450
+    """Of the temporal adapter, every other one on pictures without it, so that the denoiser stays what it is."""
+    immiscible: bool = False
+    """Give each painting of a batch the noise nearest to it."""
     seed: int = 0
     workers: int = 2
     """Processes that render pictures."""

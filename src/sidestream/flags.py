@@ -161,15 +161,9 @@ class Train(Command):
 
     what: Positional[Literal["nano", "adapter"]]
     """nano: autoencoder, encoder and denoiser. adapter: what keeps its videos steady."""
-    model: Annotated[str, arg(metavar="NAME")] = "nano"
-    """For the adapter: the model that it is for, nano or a folder that `train nano` wrote."""
+    model: Annotated[str | None, arg(metavar="NAME")] = None
+    """What to go on from: nano, or a folder that `train nano` wrote. Left out: nano from nothing, the adapter from nano."""
     training: TrainConfig = TrainConfig()
-
-    def __post_init__(self) -> None:
-        if self.what == "nano" and self.model != Train.model:
-            raise ConfigError(
-                f"model is what an adapter is for, got {self.model}: leave it out, or train adapter"
-            )
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -229,6 +229,18 @@ def test_the_unet_keeps_its_own_state_dict_and_parameters(unet):
     assert all(value.count_nonzero() == 0 for value in unet.parameters())
 
 
+def test_a_detached_adapter_may_be_trained_and_leaves_the_linears_as_they_were(unet, run, pictures):
+    adapter = attach(unet, SECTIONS, rows=1)
+    randomise(adapter, seed=0)
+    with adapter.trained_form(pictures(SIZE, 1)):
+        wanted = run(unet, SIZE)
+    adapter.detach()
+    plain = run(unet, SIZE)
+    with adapter.trained_form(pictures(SIZE, 1)):
+        assert torch.equal(run(unet, SIZE), wanted)
+    assert torch.equal(run(unet, SIZE), plain)
+
+
 def test_a_second_adapter_is_refused(unet):
     attach(unet, SECTIONS, rows=1)
     with pytest.raises(ModelError, match="already has a temporal adapter"):

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from sidestream.adapter.lllite import TrainedLinear
+from sidestream.adapter.sites import host_linear
 from sidestream.adapter.temporal import attach, randomise
 from sidestream.config import Size
 from sidestream.flow import Backward
@@ -50,7 +52,18 @@ def test_the_adapter_alone_learns_from_it(loss_of, adapter, parts, own: float):
     assert all(weight.grad.abs().sum() > 0 for weight in adapter.weights().values())
     for module in (parts.unet, parts.vae, parts.text_encoder):
         assert all(weight.grad is None for weight in module.parameters())
-    assert figures.keys() == {"latent", "pixels"}
+    assert figures.keys() == {"held latent", "held picture"}
+
+
+def test_a_denoiser_may_learn_along_without_having_met_the_running_form(loss_of, adapter, parts):
+    adapter.detach()
+    parts.unet.requires_grad_(True)
+    loss_of(absent=0.0)(0)[0].backward()
+    hosts = [host_linear(parts.unet, site.name) for site in adapter.sites]
+    learned = [float(linear.weight.grad.abs().sum()) for linear in (*hosts, parts.unet.conv_in)]
+    parts.unet.requires_grad_(False).zero_grad()
+    assert all(learned)
+    assert not any(isinstance(module, TrainedLinear) for module in parts.unet.modules())
 
 
 def test_where_it_is_absent_it_has_no_say(loss_of, adapter):

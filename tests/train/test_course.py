@@ -90,6 +90,33 @@ def test_its_model_and_adapter_restyle(folder: Path):
     assert [one.pixels.shape for one in styled] == [(64, 64, 3)] * 3
 
 
+def test_training_goes_on_from_a_model(folder: Path, tmp_path: Path):
+    before, told = folder / "model", set[str]()
+    assert course_in(tmp_path, told=lambda name, *rest: told.add(name)).nano(before)
+    assert STAGES[-1].name in told
+    assert told.isdisjoint({"autoencoder", *(stage.name for stage in STAGES[:-1])})
+    old, new = (components.load(at, torch.float32, CPU) for at in (before, tmp_path / "model"))
+    assert old.tokenizer.get_vocab() == new.tokenizer.get_vocab()
+    assert _equal(old.vae.encoder, new.vae.encoder)
+    assert not _equal(old.vae.decoder, new.vae.decoder)
+    assert not _equal(old.unet, new.unet)
+    assert torch.allclose(old.unet.conv_in.weight, new.unet.conv_in.weight, atol=0.05)
+
+
+def test_the_denoiser_learns_beside_its_adapter_and_the_rest_stays(folder: Path, tmp_path: Path):
+    before = folder / "model"
+    assert course_in(tmp_path).adapter(before)
+    old, new = (components.load(at, torch.float32, CPU) for at in (before, tmp_path / "model"))
+    assert not _equal(old.unet, new.unet)
+    assert _equal(old.vae, new.vae)
+    assert _equal(old.text_encoder, new.text_encoder)
+
+
+def _equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
 def test_its_adapter_says_where_it_comes_from(folder: Path):
     parts = components.load(folder / "model", torch.float32, CPU)
     adapter = attach(parts.unet, ModelConfig().hooks, 1)
@@ -100,6 +127,7 @@ def test_its_adapter_says_where_it_comes_from(folder: Path):
 
 def test_stopped_courses_and_whole_ones_make_the_same_model(folder: Path, tmp_path: Path):
     assert course_in(tmp_path).nano()
+    assert course_in(folder, told=lambda name, *rest: None).nano()
     for part in ("unet", "vae", "text_encoder"):
         one, other = (
             next((place / "model" / part).glob("*.safetensors")).read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sidestream.train.losses import edge_loss, texture_loss
+from sidestream.train.losses import edge_loss, picture_loss, texture_loss
 
 
 def stripes(shift: int = 0, side: int = 32) -> torch.Tensor:
@@ -34,6 +34,22 @@ def test_strokes_count_where_they_are_coarsely():
     left, right = torch.zeros(2, 1, 3, 32, 32)
     left[..., :16], right[..., 16:] = stripes(side=32)[..., :16], stripes(side=32)[..., 16:]
     assert float(texture_loss(left, right)) > float(texture_loss(left, left)) == 0
+
+
+def test_corners_of_strokes_count_besides_their_sides():
+    across = stripes()
+    checks = (across + across.mT) % 2
+    lines = (across + stripes(1).mT) / 2
+    assert float(texture_loss(checks, checks)) == 0
+    assert float(texture_loss(across, checks)) > float(texture_loss(lines, across)) > 0
+
+
+def test_a_picture_is_as_wrong_as_its_colours_edges_and_strokes():
+    given, wanted = stripes(), stripes(1)
+    plain, rough = (float(picture_loss(given, wanted, texture)) for texture in (0.0, 2.0))
+    colours = float((given - wanted).abs().mean())
+    assert plain == pytest.approx(colours + 0.5 * float(edge_loss(given, wanted)))
+    assert rough == pytest.approx(plain + 2 * float(texture_loss(given, wanted)))
 
 
 @pytest.mark.parametrize(("height", "width"), [(33, 47), (16, 24)])

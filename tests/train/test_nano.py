@@ -34,7 +34,10 @@ def loss_of(model, parts, shelves, painters, instruct):
     guidance = Guidance(parts.unet, ("up_blocks.1",), 16)
 
     def loss(**weights) -> RestyleLoss:
-        return RestyleLoss(model, lessons, lambda step: MEAL, guidance, Weights(**weights), 0)
+        decode = parts.vae.decoder
+        return RestyleLoss(
+            model, lessons, lambda step: MEAL, guidance, decode, Weights(**weights), 0
+        )
 
     return loss
 
@@ -72,8 +75,19 @@ def test_pixels_count_as_much_as_they_weigh(loss_of):
     none, once, twice = (number(loss_of(pixels=weight)) for weight in (0.0, 1.0, 2.0))
     assert once > none
     assert twice - once == pytest.approx(once - none, rel=1e-3)
-    assert "pixels" in loss_of(pixels=1.0)(1)[1]
-    assert "pixels" not in loss_of()(1)[1]
+    assert "picture" in loss_of(pixels=1.0)(1)[1]
+    assert "picture" not in loss_of()(1)[1]
+
+
+def test_a_decoder_learns_along_from_the_painting_itself(loss_of, parts):
+    without, once, twice = (number(loss_of(round_trip=weight)) for weight in (0.0, 1.0, 2.0))
+    assert once > without
+    assert twice - once == pytest.approx(once - without, rel=1e-3)
+    parts.vae.decoder.requires_grad_(True)
+    loss_of(round_trip=1.0)(0)[0].backward()
+    grown = [weight.grad for weight in parts.vae.decoder.parameters()]
+    parts.vae.requires_grad_(False).zero_grad()
+    assert all(grad.abs().sum() > 0 for grad in grown)
 
 
 def test_strokes_are_part_of_what_pixels_weigh(loss_of):

@@ -43,8 +43,9 @@ class TemporalLLLite:
             self._levels.append(level)
             for position, key in enumerate(keys):
                 self._linears[key] = LLLiteLinear(hosts[key], level, position, self._slots)
+        self._running: Mapping[str, nn.Module] = hosts
         self.fold()
-        self._replace(hosts, self._linears)
+        self._put(self._linears)
 
     def resize(self, size: Size) -> int:
         """Makes room for pictures of this size. The sizes used last keep their banks, which have numbers."""
@@ -102,19 +103,21 @@ class TemporalLLLite:
             key: TrainedLinear(self._hosts[key], partial(delta, network))
             for key, network in self.networks.items()
         }
-        self._replace(self._linears, trained)
+        before = self._running
+        self._put(trained)
         try:
             yield
         finally:
-            self._replace(trained, self._linears)
+            self._put(before)
 
     def detach(self) -> None:
         """Puts every host back in its place."""
-        self._replace(self._linears, self._hosts)
+        self._put(self._hosts)
 
-    def _replace(self, old: Mapping[str, nn.Module], new: Mapping[str, nn.Module]) -> None:
+    def _put(self, new: Mapping[str, nn.Module]) -> None:
         # By identity: a LoRA layer may have come between since.
-        replacements = {module: new[key] for key, module in old.items()}
+        replacements = {module: new[key] for key, module in self._running.items()}
+        self._running = new
         for parent in list(self.unet.modules()):
             for name, child in list(parent.named_children()):
                 if child in replacements:

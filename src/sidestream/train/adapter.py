@@ -2,8 +2,8 @@
 
 What it is shown is what the engine will show it: an output moved by estimated flow over 1 to 8 frames, the input where
 flow has no trust. The outputs are paintings or the model's own. What it learns to give is the painting of the earlier
-frame moved by the known flow, mixed with a fresh one, and the fresh one alone where something came into view. The
-denoiser stays as it is.
+frame moved by the known flow, mixed with a fresh one, and the fresh one alone where something came into view; its
+strokes are to be as strong as those of the fresh one, since mixing softens.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sidestream.models.dreamlite import DreamLite
 from sidestream.sampler import TRAIN_STEPS
 from sidestream.train.autoencoder import as_floats
 from sidestream.train.lessons import Instruct, prompts_of
-from sidestream.train.losses import edge_loss
+from sidestream.train.losses import picture_loss, texture_loss
 from sidestream.train.passages import Passages
 from sidestream.train.pictures import Painter
 from sidestream.types import Pixels, TextState
@@ -36,6 +36,8 @@ class Habits:
     """How often the last output shown is the model's own."""
     absent: float = 0.1
     """How often the adapter is switched off."""
+    texture: float = 4.0
+    """The strength of strokes."""
     batch: int = 4
 
 
@@ -47,6 +49,8 @@ class Scene:
     input: Pixels
     before: Pixels
     """The earlier frame, painted."""
+    fresh: Pixels
+    """The later frame, painted."""
     wanted: Pixels
     prompt: str
     estimated: Backward
@@ -75,6 +79,7 @@ class AdapterLoss:
         scenes = [self._scene(random) for _ in range(habits.batch)]
         inputs = _stacked(scene.input for scene in scenes)
         wanted = _stacked(scene.wanted for scene in scenes)
+        fresh = _stacked(scene.fresh for scene in scenes)
         with torch.no_grad():
             text = self._told(inputs, scenes)
             outputs = _stacked(scene.before for scene in scenes)
@@ -87,13 +92,9 @@ class AdapterLoss:
             answer = self._answer(source, text, generator, _size(inputs))
         squared = F.mse_loss(answer, target.float())
         made = model.decode(answer.to(model.dtype)).float()
-        error = F.l1_loss(made, wanted)
-        loss = (
-            squared
-            + 0.5 * F.l1_loss(answer, target.float())
-            + 2 * (error + edge_loss(made, wanted))
-        )
-        return loss, {"latent": float(squared.detach()), "pixels": float(error.detach())}
+        seen = picture_loss(made, wanted, 0.0) + habits.texture * texture_loss(made, fresh)
+        loss = squared + 0.5 * F.l1_loss(answer, target.float()) + 2 * seen
+        return loss, {"held latent": float(squared.detach()), "held picture": float(seen.detach())}
 
     def _scene(self, random: np.random.Generator) -> Scene:
         passages = self._passages
@@ -109,6 +110,7 @@ class AdapterLoss:
             earlier,
             now,
             before,
+            fresh,
             held(before, fresh, known, self._habits.hold),
             self._instruct(style, random),
             passages.estimated(clip, first, last),

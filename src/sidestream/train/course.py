@@ -7,9 +7,9 @@ close to those that the shipped weights were trained with; docs/lab-notes.md tel
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from sidestream.adapter import checkpoint
-from sidestream.adapter.temporal import attach
+from sidestream.adapter.temporal import TemporalLLLite, attach
 from sidestream.config import ModelConfig, Size, TrainConfig
 from sidestream.console import Told
 from sidestream.models import components, zoo
@@ -37,7 +37,7 @@ from sidestream.train.adapter import AdapterLoss, Habits
 from sidestream.train.autoencoder import AutoencoderLoss
 from sidestream.train.guidance import Guidance
 from sidestream.train.lessons import SOURCE, Lessons, Meal, Shelves
-from sidestream.train.loop import Loop, Loss, Pace, Parts, load_average
+from sidestream.train.loop import Loop, Loss, Pace, Parts, weights_of
 from sidestream.train.nano import RestyleLoss, Weights
 from sidestream.train.passages import Passages, Step, passages
 from sidestream.train.pictures import drawn, painted
@@ -50,8 +50,12 @@ CPU = torch.device("cpu")
 
 DRAWN_STYLES = ("oil", "watercolor", "pencil", "anime", "render3d")
 GRADES = ("night", "sunset", "monochrome", "warm", "cold", "invert")
-SHARES = {style: 0.3 if style in GRADES else 1.0 for style in (*DRAWN_STYLES, "identity", *GRADES)}
-"""How often each style is trained."""
+SHARES = {
+    **dict.fromkeys((*DRAWN_STYLES, "identity"), 1.0),
+    **dict.fromkeys(GRADES, 0.3),
+    "anime": 1.6,
+}
+"""How often each style is trained; the hardest most often."""
 
 SQUARE, WIDE = Size(256, 256), Size(384, 256)
 SMALL = Size(128, 128)
@@ -106,7 +110,7 @@ def large(step: int) -> Meal:
 STAGES = (
     Stage("small", small, Weights(refine_every=0), rate=0.007, share=0.41),
     Stage("large", large, Weights(refine_every=0), rate=0.006, share=0.33),
-    Stage("sharp", large, Weights(pixels=2.0, refine_every=3), rate=0.004, share=0.26),
+    Stage("sharp", large, Weights(pixels=2.0, round_trip=1.0), rate=0.004, share=0.26),
 )
 
 
@@ -122,84 +126,114 @@ class Course:
     def model_folder(self) -> Path:
         return self.config.folder / "model"
 
-    def nano(self) -> bool:
-        """Autoencoder, then encoder and denoiser, then a model folder."""
-        parts = untrained(_words(), self.config.seed)
+    def nano(self, start: Path | None = None) -> bool:
+        """Autoencoder, then encoder and denoiser, then a model folder. From another model: its last stage alone."""
+        parts = self._parts(start)
+        learned = _copied(parts) if start else {}
         with suppress(Stopped):
-            if self._autoencoder(parts) and self._restyler(parts):
-                save(self._made(), self.model_folder)
+            stages = STAGES[-1:] if start else STAGES
+            if (start or self._autoencoder(parts, learned)) and self._restyler(
+                parts, stages, learned
+            ):
+                self._save(start, learned)
                 return True
         return False
 
-    def adapter(self, model: Path) -> bool:
-        """An adapter for the model of a folder, as a file in the course's model folder."""
-        parts = components.load(model, self._dtype, CPU)
-        dreamlite = self._dreamlite(parts)
-        adapter = attach(parts.unet, ModelConfig().hooks, rows=1, latent_stride=dreamlite.stride)
-        painters = {name: style.paint for name, style in STYLES.items() if style.trained}
+    def adapter(self, start: Path) -> bool:
+        """An adapter, and the model's denoiser once it has learned beside it, in the course's model folder."""
+        parts = self._parts(start)
+        learned = _copied(parts)
+        model = self._dreamlite(parts.to(CPU, self._dtype))
+        adapter = attach(parts.unet, ModelConfig().hooks, rows=1, latent_stride=model.stride)
+        adapter.detach()
+        parts.unet.requires_grad_(True)
         with suppress(Stopped):
-            clips, seed = self._passages(), self.config.seed
-            loss = AdapterLoss(dreamlite, adapter, clips, painters, instruction, Habits(), seed)
-            networks = {"networks": nn.ModuleDict(adapter.networks)}
-            pace = Pace(steps=self.config.adapter_steps, rate=0.003)
-            if self._run(self._loop("adapter", networks, pace), loss):
-                self.model_folder.mkdir(parents=True, exist_ok=True)
+            pace = Pace(steps=self.config.adapter_steps, rate=0.003, averaging=0.998)
+            learning = {"unet": parts.unet, "networks": nn.ModuleDict(adapter.networks)}
+            if self._run(pace, "adapter", learning, self._steady(model, parts, adapter), learned):
+                self._save(start, learned)
                 origin = {"model": "nano", "step": pace.steps}
                 checkpoint.save(adapter, self.model_folder / zoo.ADAPTER, origin)
                 return True
         return False
 
-    def _made(self) -> Components:
-        """The averages that training ended with; its own modules hold them rounded."""
-        parts = untrained(_words(), self.config.seed)
-        load_average(self.config.folder / "autoencoder", {"vae": parts.vae})
-        learned = {"unet": parts.unet, "text_encoder": parts.text_encoder}
-        load_average(self.config.folder / STAGES[-1].name, learned)
-        return parts
+    def _steady(self, model: DreamLite, parts: Components, adapter: TemporalLLLite) -> Loss:
+        """By turns clips with the adapter, and pictures without it: off, the model has to stay what it is."""
+        painters = {name: style.paint for name, style in STYLES.items() if style.trained}
+        clips = AdapterLoss(
+            model, adapter, self._passages(), painters, instruction, Habits(), self.config.seed
+        )
+        pictures = self._restyling(model, parts, large, replace(STAGES[-1].weights, round_trip=0))
+        return lambda step: (clips, pictures)[step % 2](step // 2)
 
-    def _autoencoder(self, parts: Components) -> bool:
+    def _parts(self, start: Path | None) -> Components:
+        if start is None:
+            return untrained(_words(), self.config.seed)
+        return components.load(start, torch.float32, CPU)
+
+    def _save(self, start: Path | None, learned: Mapping[str, torch.Tensor]) -> None:
+        """The averages that training ended with; its own modules hold them rounded."""
+        parts = self._parts(start)
+        with torch.no_grad():
+            for name, weight in weights_of(modules_of(parts)).items():
+                if name in learned:
+                    weight.copy_(learned[name])
+        save(parts, self.model_folder)
+
+    def _autoencoder(self, parts: Components, learned: dict[str, torch.Tensor]) -> bool:
         nn.Module.to(parts.vae, self._dtype)
         shelves = self._galleries[0]
         # Half of what it sees are pictures, half are paintings.
         order = [shelf for style in DRAWN_STYLES for shelf in (shelves[SOURCE], shelves[style])]
         loss = AutoencoderLoss(parts.vae, order, batch=8, seed=self.config.seed)
         pace = Pace(steps=self.config.autoencoder_steps, rate=0.004, rest_rate=2e-3)
-        return self._run(self._loop("autoencoder", {"vae": parts.vae}, pace), loss)
+        return self._run(pace, "autoencoder", {"vae": parts.vae}, loss, learned)
 
-    def _restyler(self, parts: Components) -> bool:
-        parts.to(CPU, self._dtype)
-        model = self._dreamlite(parts)
-        learning = {"unet": parts.unet, "text_encoder": parts.text_encoder}
-        for module in learning.values():
+    def _restyler(
+        self, parts: Components, stages: Sequence[Stage], learned: dict[str, torch.Tensor]
+    ) -> bool:
+        model = self._dreamlite(parts.to(CPU, self._dtype))
+        for module in (parts.unet, parts.text_encoder):
             module.requires_grad_(True)
         # The engine computes its table of places once, when it loads.
         parts.text_encoder.model.visual.pos_embed.requires_grad_(False)
+        whole = sum(stage.share for stage in stages)
+        for stage in stages:
+            parts.vae.decoder.requires_grad_(stage.weights.round_trip > 0)
+            steps = max(1, round(self.config.steps * stage.share / whole))
+            pace = Pace(steps=steps, rate=stage.rate, averaging=0.998)
+            loss = self._restyling(model, parts, stage.diet, stage.weights)
+            if not self._run(pace, stage.name, modules_of(parts), loss, learned):
+                return False
+        return True
+
+    def _restyling(
+        self, model: DreamLite, parts: Components, diet: Callable[[int], Meal], weights: Weights
+    ) -> RestyleLoss:
         graders = {name: STYLES[name].paint for name in ("identity", *GRADES)}
         lessons = Lessons(model, self._galleries, graders, SHARES, instruction, self.config.seed)
         guidance = Guidance(parts.unet, GUIDED, GUIDED_STRIDE)
-        before: Loop | None = None
-        for stage in STAGES:
-            loss = RestyleLoss(
-                model, lessons, stage.diet, guidance, stage.weights, self.config.seed
-            )
-            steps = max(1, round(stage.share * self.config.steps))
-            pace = Pace(steps=steps, rate=stage.rate, averaging=0.998)
-            loop = self._loop(stage.name, learning, pace, before)
-            if not self._run(loop, loss):
-                return False
-            before = loop
-        return True
+        weights = replace(weights, immiscible=self.config.immiscible)
+        return RestyleLoss(
+            model,
+            lessons,
+            diet,
+            guidance,
+            parts.vae.decoder,
+            weights,
+            self.config.seed,
+        )
 
-    def _loop(self, name: str, parts: Parts, pace: Pace, before: Loop | None = None) -> Loop:
+    def _run(
+        self, pace: Pace, name: str, parts: Parts, loss: Loss, learned: dict[str, torch.Tensor]
+    ) -> bool:
+        """From what is learned already to the averages of this training, which the modules hold then too."""
         loop = Loop(parts, pace, self.config.folder / name)
-        if not loop.resume() and before is not None:
-            loop.begin_with(before)
-        return loop
-
-    def _run(self, loop: Loop, loss: Loss) -> bool:
-        """What it leaves in the modules are averages."""
-        done = loop.run(loss, progress=partial(self.told, loop.folder.name), stop=self.stop)
+        if not loop.resume():
+            loop.begin_with(learned)
+        done = loop.run(loss, progress=partial(self.told, name), stop=self.stop)
         loop.use_average()
+        learned |= loop.average
         return done
 
     @cached_property
@@ -244,6 +278,14 @@ class Course:
     @property
     def _dtype(self) -> torch.dtype:
         return getattr(torch, self.config.dtype)
+
+
+def modules_of(parts: Components) -> Parts:
+    return {"unet": parts.unet, "vae": parts.vae, "text_encoder": parts.text_encoder}
+
+
+def _copied(parts: Components) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in weights_of(modules_of(parts)).items()}
 
 
 def save(parts: Components, folder: Path) -> None:

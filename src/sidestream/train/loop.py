@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import nn
@@ -54,10 +55,7 @@ class Loop:
         self.pace, self.folder = pace, folder
         self.step = 0
         self._working = {
-            f"{part}.{name}": weight
-            for part, module in parts.items()
-            for name, weight in module.named_parameters()
-            if weight.requires_grad
+            name: weight for name, weight in weights_of(parts).items() if weight.requires_grad
         }
         self._masters = {
             name: weight.detach().float().clone() for name, weight in self._working.items()
@@ -99,11 +97,16 @@ class Loop:
         self.save()
         return self.step >= self.pace.steps
 
-    def begin_with(self, before: Loop) -> None:
-        """Starts from the averages of another loop over the same modules."""
+    @property
+    def average(self) -> Mapping[str, torch.Tensor]:
+        return self._average
+
+    def begin_with(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Starts from these weights where they have the names of its own."""
         for name, master in self._masters.items():
-            master.copy_(before._average[name])
-            self._average[name].copy_(master)
+            if name in weights:
+                master.copy_(weights[name])
+                self._average[name].copy_(master)
         self._write(self._masters)
 
     def use_average(self) -> None:
@@ -212,14 +215,13 @@ class Loop:
             file.write(json.dumps(row) + "\n")
 
 
-@torch.no_grad()
-def load_average(folder: Path, parts: Parts) -> None:
-    """A training's averages as they are, in full precision, into modules like those it trained."""
-    stored, _ = _read(folder / CHECKPOINT)
-    for part, module in parts.items():
-        for name, weight in module.named_parameters():
-            if (average := stored.get(f"average/{part}.{name}")) is not None:
-                weight.copy_(average)
+def weights_of(parts: Parts) -> dict[str, torch.Tensor]:
+    """Under the names that a loop over these modules gives them."""
+    return {
+        f"{part}.{name}": weight
+        for part, module in parts.items()
+        for name, weight in module.named_parameters()
+    }
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], int]:
@@ -238,9 +240,9 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], int]:
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """A figure that a step does not have counts as 0."""
+    """Over the steps that have a figure."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: sum(row.get(name, 0.0) for row in rows) / len(rows) for name in names}
+    return {name: fmean(row[name] for row in rows if name in row) for name in names}
 
 
 def _is_matrix(name: str, weight: torch.Tensor) -> bool:

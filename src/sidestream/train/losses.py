@@ -1,4 +1,4 @@
-"""What of a picture has to be right besides its pixels."""
+"""What of a picture has to be right besides its latents."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import torch
 import torch.nn.functional as F
 
 CELL = 8
-"""Side of the squares whose strokes are counted together."""
+"""Side of the squares whose strokes are counted together; they overlap by half, so that no grid of theirs shows."""
+
+
+def picture_loss(
+    given_BCHW: torch.Tensor, wanted_BCHW: torch.Tensor, texture: float
+) -> torch.Tensor:
+    """Colours where they should be, edges half as much, and strokes as strong as they should be."""
+    return (
+        F.l1_loss(given_BCHW, wanted_BCHW)
+        + 0.5 * edge_loss(given_BCHW, wanted_BCHW)
+        + texture * texture_loss(given_BCHW, wanted_BCHW)
+    )
 
 
 def edge_loss(given_BCHW: torch.Tensor, wanted_BCHW: torch.Tensor) -> torch.Tensor:
@@ -20,15 +31,16 @@ def texture_loss(given_BCHW: torch.Tensor, wanted_BCHW: torch.Tensor) -> torch.T
 
     An error of pixels is least for the mean of all that a stroke might be, which is blur; this one is not.
     """
-    strengths = [
-        F.avg_pool2d(F.pad(step.abs(), (0, -step.shape[3] % CELL, 0, -step.shape[2] % CELL)), CELL)
-        for picture in (given_BCHW, wanted_BCHW)
-        for step in (picture.diff(dim=2), picture.diff(dim=3))
+    pairs = zip(_strengths(given_BCHW), _strengths(wanted_BCHW), strict=True)
+    return torch.stack([F.l1_loss(given, wanted) for given, wanted in pairs]).sum()
+
+
+def _strengths(picture_BCHW: torch.Tensor) -> list[torch.Tensor]:
+    """Of strokes across, down, and of their corners, fine and a pixel coarser."""
+    across, down = picture_BCHW.diff(dim=3), picture_BCHW.diff(dim=2)
+    wide = picture_BCHW[..., 2:] - picture_BCHW[..., :-2]
+    corners = (across.diff(dim=2), wide[..., 2:, :] - wide[..., :-2, :])
+    return [
+        F.avg_pool2d(step.abs(), CELL, CELL // 2, ceil_mode=True)
+        for step in (across, down, *corners)
     ]
-    return sum(
-        (
-            F.l1_loss(given, wanted)
-            for given, wanted in zip(strengths[:2], strengths[2:], strict=True)
-        ),
-        torch.zeros(()),
-    )

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 
 from sidestream.models.dreamlite import DreamLite
 from sidestream.sampler import TRAIN_STEPS
+from sidestream.train.autoencoder import LATENT_NOISE
 from sidestream.train.guidance import Guidance
 from sidestream.train.lessons import Lesson, Lessons, Meal
-from sidestream.train.losses import edge_loss, texture_loss
+from sidestream.train.losses import picture_loss
 from sidestream.train.pairing import least_distance
 
 LATER_SIGMAS = (0.3, 0.9)
@@ -30,9 +31,11 @@ class Weights:
     guidance: float = 0.05
     pixels: float = 0.0
     """The decoded picture: its pixels and edges."""
-    texture: float = 2.0
+    texture: float = 4.0
     """Of that, the strength of strokes."""
-    refine_every: int = 2
+    round_trip: float = 0.0
+    """The painting itself, through the autoencoder: for a decoder that learns along."""
+    refine_every: int = 3
     """Every so many steps train a second step too. 0: never."""
     immiscible: bool = False
     """Give each painting of a batch the noise nearest to it."""
@@ -45,10 +48,12 @@ class RestyleLoss:
         lessons: Lessons,
         diet: Callable[[int], Meal],
         guidance: Guidance,
+        decode: Callable[[torch.Tensor], torch.Tensor],
         weights: Weights,
         seed: int,
     ) -> None:
-        self._model, self._lessons, self._diet = model, lessons, diet
+        """`decode`: latents to pictures, by the weights as they are at each step."""
+        self._model, self._lessons, self._diet, self._decode = model, lessons, diet, decode
         self._guidance, self._weights, self._seed = guidance, weights, seed
 
     def __call__(self, step: int) -> tuple[torch.Tensor, Mapping[str, float]]:
@@ -72,7 +77,10 @@ class RestyleLoss:
             start = torch.lerp(answer.detach(), again, sigma_B[:, None, None, None])
             better, later = self._judge(lesson, self._answer(lesson, start, sigma_B))
             loss = loss + better
-            figures["refined"] = later["latent"] * weights.refine_every
+            figures["refined"] = later["latent"]
+        if weights.round_trip:
+            blurred = LATENT_NOISE * torch.randn(shape, generator=generator)
+            loss = loss + weights.round_trip * self._seen(lesson.target_BCHW + blurred, lesson)
         return loss, figures
 
     def _answer(
@@ -93,10 +101,11 @@ class RestyleLoss:
         loss = squared + 0.5 * F.l1_loss(answer_BCHW, lesson.target_BCHW)
         figures = {"latent": float(squared.detach())}
         if self._weights.pixels:
-            shown = self._model.decode(answer_BCHW.to(self._model.dtype)).float()
-            error = F.l1_loss(shown, lesson.painted_BCHW)
-            edges = edge_loss(shown, lesson.painted_BCHW)
-            strokes = texture_loss(shown, lesson.painted_BCHW)
-            loss = loss + self._weights.pixels * (error + edges + self._weights.texture * strokes)
-            figures["pixels"] = float(error.detach())
+            seen = self._seen(answer_BCHW, lesson)
+            loss = loss + self._weights.pixels * seen
+            figures["picture"] = float(seen.detach())
         return loss, figures
+
+    def _seen(self, latents_BCHW: torch.Tensor, lesson: Lesson) -> torch.Tensor:
+        shown = self._decode(latents_BCHW.to(self._model.dtype)).float()
+        return picture_loss(shown, lesson.painted_BCHW, self._weights.texture)
