@@ -5,8 +5,8 @@ loop: decode, restyle, encode. Diffusers goes frame by frame, which is all that 
 
     python benchmarks/bench_vs_diffusers.py --frames 24 --rounds 3 --out benchmarks/results/vs_diffusers.jsonl
 
-Rows: `equal K=4` and `equal K=1` compare at equal steps and equal vision size, without an adapter (the pipeline
-has none); `own defaults` lets each run as it comes. A figure is the median over the rounds of the pairwise ratio.
+Rows: `equal` compares at equal steps, number format and vision size, without an adapter (the pipeline has none);
+`own defaults` lets each run as it comes. A figure is the median over the rounds of the pairwise ratio.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -130,12 +131,27 @@ def write_clip(path: Path, frames: int) -> None:
             sink.write(Styled(frame, frame, plan, Controls(prompt=PROMPT)))
 
 
-def rows(batch: int) -> Iterator[tuple[str, str, StreamConfig, int, int | None]]:
-    """Name, our adapter, our stream, upstream's steps and its vision size (None: its own)."""
+@dataclass(frozen=True)
+class Row:
+    name: str
+    loading: ModelConfig
+    stream: StreamConfig
+    steps: int
+    """Of upstream, as all that follows."""
+    dtype: torch.dtype
+    vision_size: int | None
+    """None: its own."""
+
+
+def rows(batch: int, formats: Sequence[str]) -> Iterator[Row]:
     size = Size(SIDE, SIDE)
-    yield "equal K=4", "none", StreamConfig(steps=4, size=size, batch=batch), 4, SIDE
-    yield "equal K=1", "none", StreamConfig(steps=1, size=size, batch=batch), 1, SIDE
-    yield "own defaults", "default", StreamConfig(size=size), 4, None
+    for name in formats:
+        loading = ModelConfig(adapter="none", vision_size=SIDE, dtype=name)
+        for steps in (4, 1):
+            stream = StreamConfig(steps=steps, size=size, batch=batch)
+            dtype = getattr(torch, name)
+            yield Row(f"equal K={steps} {name}", loading, stream, steps, dtype, SIDE)
+    yield Row("own defaults", ModelConfig(), StreamConfig(size=size), 4, torch.float32, None)
 
 
 def main() -> None:
@@ -143,6 +159,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--formats", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/vs_diffusers.jsonl"))
     asked = parser.parse_args()
@@ -150,36 +167,31 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder, "clip.mp4")
         write_clip(clip, asked.frames)
-        for name, adapter, config, steps, vision in rows(asked.batch):
-            record = compare(name, adapter, config, steps, vision, clip, asked)
+        for row in rows(asked.batch, asked.formats):
+            record = compare(row, clip, asked.frames, asked.rounds)
             records.append(asked.out, record)
-            print(name, {key: round(value, 2) for key, value in record.metrics.items()})
+            print(row.name, {key: round(value, 2) for key, value in record.metrics.items()})
 
 
-def compare(
-    name: str,
-    adapter: str,
-    config: StreamConfig,
-    steps: int,
-    vision: int | None,
-    clip: Path,
-    asked: argparse.Namespace,
-) -> Record:
-    parts = components.load(nano.FOLDER, torch.float32, torch.device("cpu"))
-    pipeline = upstream_pipeline(parts, 0, vision)
-    with Stylizer.load("nano", ModelConfig(adapter=adapter, vision_size=vision)) as stylizer:
+def compare(row: Row, clip: Path, frames: int, rounds: int) -> Record:
+    parts = components.load(nano.FOLDER, row.dtype, torch.device("cpu"))
+    pipeline = upstream_pipeline(parts, 0, row.vision_size)
+    with Stylizer.load("nano", row.loading) as stylizer:
+        dtype = stylizer.built.model.dtype
         pipeline.prompt_template_encode_edit_start_idx = len(
             stylizer.built.model.template.prefix_ids
         )
         out = clip.with_name("out.mp4")
         pairs = [
-            (run_ours(stylizer, clip, out, config), run_upstream(pipeline, clip, out, steps))
-            for _ in range(1 + asked.rounds)
+            (
+                run_ours(stylizer, clip, out, row.stream),
+                run_upstream(pipeline, clip, out, row.steps),
+            )
+            for _ in range(1 + rounds)
         ][1:]  # the first round warms both
-    frames = asked.frames
     return Record(
         table="vs diffusers",
-        row=name,
+        row=row.name,
         metrics={
             "fps": frames / statistics.median(pair[0] for pair in pairs),
             "fps_diffusers": frames / statistics.median(pair[1] for pair in pairs),
@@ -191,13 +203,15 @@ def compare(
             "model": "nano",
             "size": f"{SIDE}x{SIDE}",
             "frames": frames,
-            "rounds": asked.rounds,
-            "adapter": adapter,
-            "steps": config.steps,
-            "batch": config.batch,
-            "steps_diffusers": steps,
-            "vision_size": vision or nano.VISION_SIZE,
-            "vision_size_diffusers": vision or 512,
+            "rounds": rounds,
+            "adapter": row.loading.adapter,
+            "steps": row.stream.steps,
+            "batch": row.stream.batch,
+            "steps_diffusers": row.steps,
+            "dtype": str(dtype).removeprefix("torch."),
+            "dtype_diffusers": str(row.dtype).removeprefix("torch."),
+            "vision_size": row.vision_size or nano.VISION_SIZE,
+            "vision_size_diffusers": row.vision_size or 512,
             "prompt": PROMPT,
         },
         environment={

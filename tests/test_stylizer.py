@@ -217,11 +217,30 @@ def test_devices_and_dtypes_are_picked_or_refused():
     import torch
 
     assert pick_device("cpu").type == "cpu"
-    assert pick_dtype("auto", torch.device("cpu")) == torch.float32
     assert pick_dtype("auto", torch.device("cuda")) == torch.bfloat16
     assert pick_dtype("float16", torch.device("cpu")) == torch.float16
     with pytest.raises(ConfigError, match="device 'gpu' is not here"):
         pick_device("gpu")
+
+
+@pytest.mark.parametrize(
+    ("found", "dtype"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_f": True, "avx512_bf16": False}, "float32"),
+        ({}, "float32"),
+    ],
+)
+def test_a_processor_computes_in_what_it_is_fast_in(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], dtype: str
+):
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    assert pick_dtype("auto", torch.device("cpu")) == getattr(torch, dtype)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert pick_dtype("auto", torch.device("cpu")) == torch.float32
 
 
 def test_a_buffer_that_is_filled_again_is_no_trap(nano):

@@ -89,9 +89,17 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    return getattr(torch, name)
+    if name != "auto":
+        return getattr(torch, name)
+    fast = device.type == "cuda" or (device.type == "cpu" and cpu_has_bfloat16())
+    return torch.bfloat16 if fast else torch.float32
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this processor multiplies in bfloat16; one that does not would emulate it, slowly."""
+    asked = getattr(torch.cpu, "get_capabilities", dict)  # newer than the oldest torch that will do
+    found = asked()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _components(

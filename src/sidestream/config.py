@@ -151,7 +151,7 @@ class ModelConfig:
     vision_size: int | None = None
     """Side of the picture that the encoder looks at, a multiple of 32. Default: the model's own."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the weights. auto: bfloat16 on a GPU, float32 on a CPU."""
+    """Number format of the weights. auto: bfloat16 on a GPU and on a CPU that computes in it, float32 elsewhere."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
