@@ -37,10 +37,11 @@ def adapter(model, parts):
 
 
 @pytest.fixture
-def loss_of(model, adapter, clips, painters, instruct):
+def loss_of(model, parts, adapter, clips, painters, instruct):
     def loss(seed: int = 0, **habits) -> AdapterLoss:
         kept = Habits(batch=2, **habits)
-        return AdapterLoss(model, adapter, clips, painters, instruct, kept, seed)
+        decode = parts.vae.decoder
+        return AdapterLoss(model, adapter, decode, clips, painters, instruct, kept, seed)
 
     return loss
 

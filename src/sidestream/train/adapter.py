@@ -8,7 +8,7 @@ strokes are to be as strong as those of the fresh one, since mixing softens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +30,13 @@ from sidestream.types import Pixels, TextState
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    hold: float = 0.75
+    hold: float = 0.85
     """Share of the moved painting in what is to be given where it can be known."""
     own: float = 0.5
     """How often the last output shown is the model's own."""
     absent: float = 0.1
     """How often the adapter is switched off."""
-    texture: float = 4.0
+    texture: float = 3.0
     """The strength of strokes."""
     batch: int = 4
 
@@ -61,13 +61,16 @@ class AdapterLoss:
         self,
         model: DreamLite,
         adapter: TemporalLLLite,
+        decode: Callable[[torch.Tensor], torch.Tensor],
         passages: Passages,
         painters: Mapping[str, Painter],
         instruct: Instruct,
         habits: Habits,
         seed: int,
     ) -> None:
+        """`decode`: latents to pictures, by the weights as they are at each step."""
         self._model, self._adapter, self._passages = model, adapter, passages
+        self._decode = decode
         self._painters, self._instruct = painters, instruct
         self._styles = tuple(painters)
         self._habits, self._seed = habits, seed
@@ -91,7 +94,7 @@ class AdapterLoss:
         with self._adapter.trained_form(shown, present.view(-1, 1, 1)):
             answer = self._answer(source, text, generator, _size(inputs))
         squared = F.mse_loss(answer, target.float())
-        made = model.decode(answer.to(model.dtype)).float()
+        made = self._decode(answer.to(model.dtype)).float()
         seen = picture_loss(made, wanted, 0.0) + habits.texture * texture_loss(made, fresh)
         loss = squared + 0.5 * F.l1_loss(answer, target.float()) + 2 * seen
         return loss, {"held latent": float(squared.detach()), "held picture": float(seen.detach())}
@@ -130,7 +133,7 @@ class AdapterLoss:
         with self._adapter.trained_form(before, float(torch.rand((), generator=generator))):
             source = model.encode_image(inputs.to(model.dtype))
             answer = self._answer(source, self._told(inputs, scenes), generator, _size(inputs))
-        return model.decode(answer.to(model.dtype)).float().clamp(-1, 1)
+        return self._decode(answer.to(model.dtype)).float().clamp(-1, 1)
 
     def _shown(
         self, scenes: Sequence[Scene], outputs: torch.Tensor, inputs: torch.Tensor

@@ -110,7 +110,7 @@ def large(step: int) -> Meal:
 STAGES = (
     Stage("small", small, Weights(refine_every=0), rate=0.007, share=0.41),
     Stage("large", large, Weights(refine_every=0), rate=0.006, share=0.33),
-    Stage("sharp", large, Weights(pixels=2.0, round_trip=1.0), rate=0.004, share=0.26),
+    Stage("sharp", large, Weights(pixels=2.0, round_trip=3.0), rate=0.004, share=0.26),
 )
 
 
@@ -146,10 +146,11 @@ class Course:
         model = self._dreamlite(parts.to(CPU, self._dtype))
         adapter = attach(parts.unet, ModelConfig().hooks, rows=1, latent_stride=model.stride)
         adapter.detach()
-        parts.unet.requires_grad_(True)
+        for module in (parts.unet, parts.vae.decoder):
+            module.requires_grad_(True)
         with suppress(Stopped):
             pace = Pace(steps=self.config.adapter_steps, rate=0.003, averaging=0.998)
-            learning = {"unet": parts.unet, "networks": nn.ModuleDict(adapter.networks)}
+            learning = {**modules_of(parts), "networks": nn.ModuleDict(adapter.networks)}
             if self._run(pace, "adapter", learning, self._steady(model, parts, adapter), learned):
                 self._save(start, learned)
                 origin = {"model": "nano", "step": pace.steps}
@@ -161,9 +162,16 @@ class Course:
         """By turns clips with the adapter, and pictures without it: off, the model has to stay what it is."""
         painters = {name: style.paint for name, style in STYLES.items() if style.trained}
         clips = AdapterLoss(
-            model, adapter, self._passages(), painters, instruction, Habits(), self.config.seed
+            model,
+            adapter,
+            parts.vae.decoder,
+            self._passages(),
+            painters,
+            instruction,
+            Habits(),
+            self.config.seed,
         )
-        pictures = self._restyling(model, parts, large, replace(STAGES[-1].weights, round_trip=0))
+        pictures = self._restyling(model, parts, large, STAGES[-1].weights)
         return lambda step: (clips, pictures)[step % 2](step // 2)
 
     def _parts(self, start: Path | None) -> Components:

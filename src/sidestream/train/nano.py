@@ -31,10 +31,10 @@ class Weights:
     guidance: float = 0.05
     pixels: float = 0.0
     """The decoded picture: its pixels and edges."""
-    texture: float = 4.0
+    texture: float = 3.0
     """Of that, the strength of strokes."""
     round_trip: float = 0.0
-    """The painting itself, through the autoencoder: for a decoder that learns along."""
+    """The painting itself through the autoencoder, as it is: what keeps a decoder faithful that learns along."""
     refine_every: int = 3
     """Every so many steps train a second step too. 0: never."""
     immiscible: bool = False
@@ -80,7 +80,8 @@ class RestyleLoss:
             figures["refined"] = later["latent"]
         if weights.round_trip:
             blurred = LATENT_NOISE * torch.randn(shape, generator=generator)
-            loss = loss + weights.round_trip * self._seen(lesson.target_BCHW + blurred, lesson)
+            back = self._seen(lesson.target_BCHW + blurred, lesson, texture=0.0)
+            loss = loss + weights.round_trip * back
         return loss, figures
 
     def _answer(
@@ -101,11 +102,11 @@ class RestyleLoss:
         loss = squared + 0.5 * F.l1_loss(answer_BCHW, lesson.target_BCHW)
         figures = {"latent": float(squared.detach())}
         if self._weights.pixels:
-            seen = self._seen(answer_BCHW, lesson)
+            seen = self._seen(answer_BCHW, lesson, self._weights.texture)
             loss = loss + self._weights.pixels * seen
             figures["picture"] = float(seen.detach())
         return loss, figures
 
-    def _seen(self, latents_BCHW: torch.Tensor, lesson: Lesson) -> torch.Tensor:
+    def _seen(self, latents_BCHW: torch.Tensor, lesson: Lesson, texture: float) -> torch.Tensor:
         shown = self._decode(latents_BCHW.to(self._model.dtype)).float()
-        return picture_loss(shown, lesson.painted_BCHW, self._weights.texture)
+        return picture_loss(shown, lesson.painted_BCHW, texture)
