@@ -25,9 +25,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sidestream import Frame, ModelConfig, StreamConfig, Stylizer
+from sidestream import Frame, ModelConfig, StreamConfig, Stylizer, records
 from sidestream.config import Size
-from sidestream.eval import records
 from sidestream.media.open import open_source
 from sidestream.media.sink import open_sink
 from sidestream.models import components, nano

@@ -1,0 +1,67 @@
+"""What can be measured, by name; and how a folder is filled with records, charts and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidestream import records
+from sidestream.bench import sustained
+from sidestream.bench.bench import Bench
+from sidestream.bench.report import document
+from sidestream.media.stills import save
+from sidestream.types import Pixels, Record
+
+REPORT = "report.md"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    title: str
+    about: str
+    run: Callable[[Bench], Iterator[Record]]
+    charts: Callable[[Sequence[Record]], Mapping[str, Pixels]]
+    """By name, from records alone."""
+    frames: int
+    """Of each run that is measured, where none are asked for."""
+    quick: int
+    """The same for a quick look."""
+
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "sustained": Experiment(
+        "A long run",
+        "fps: frames by wall time of the whole loop. step_fps: frames by the time of conditioning, denoising, decoding"
+        " and finishing alone. Gaps: between frames that come out, and between the last ones of batches. Latency: from"
+        " when the loop takes a frame to when it comes out, as fast as the loop goes, so that its lanes are full.",
+        sustained.run,
+        sustained.charts,
+        frames=480,
+        quick=96,
+    ),
+}
+
+
+def perform(
+    name: str,
+    bench: Bench,
+    folder: Path,
+    told: Callable[[Record], None] = lambda record: None,
+) -> list[Record]:
+    """Fills a folder, replacing what an earlier run left; when it is stopped, with what there is by then."""
+    experiment = EXPERIMENTS[name]
+    records.clear(folder, records.FILE, REPORT)
+    found: list[Record] = []
+    try:
+        for record in experiment.run(bench):
+            records.append(folder / records.FILE, record)
+            found.append(record)
+            told(record)
+    finally:
+        pictures = {f"{chart}.png": drawn for chart, drawn in experiment.charts(found).items()}
+        for file, pixels in pictures.items():
+            save(folder / file, pixels)
+        text = document(experiment.title, experiment.about, found, pictures)
+        (folder / REPORT).write_text(text, "utf-8")
+    return found

@@ -1,0 +1,62 @@
+"""Stamps, and what is made of them."""
+
+from __future__ import annotations
+
+from sidestream.bench.bench import Bench, measured
+from sidestream.bench.clock import Timeline, pace, percentiles, timed
+from sidestream.bench.footage import footage
+from sidestream.config import Size
+
+# Two batches of two: taken at 0 and 1 and at 2 and 3, out at 5 and at 8.
+TIMELINE = Timeline([0.0, 1.0, 2.0, 3.0], [5.0, 5.0, 8.0, 8.5], together=2)
+
+
+def test_ages_are_from_when_a_frame_was_taken():
+    assert TIMELINE.latencies_ms == [5000, 4000, 6000, 5500]
+
+
+def test_gaps_are_between_frames_and_between_batches():
+    assert TIMELINE.gaps_ms == [0, 3000, 500]
+    assert TIMELINE.batch_gaps_ms == [3500]
+
+
+def test_a_run_lasts_from_the_first_frame_in_to_the_last_one_out():
+    assert TIMELINE.seconds == 8.5
+    assert TIMELINE.part(2, 4).seconds == 6.5
+
+
+def test_of_nothing_there_are_no_percentiles():
+    assert percentiles("gap_ms", []) == {}
+    found = percentiles("gap_ms", [float(value) for value in range(101)])
+    assert found == {"gap_ms_p50": 50, "gap_ms_p95": 95, "gap_ms_p99": 99}
+
+
+def test_every_frame_is_stamped_on_its_way_in_before_it_comes_out(nano):
+    pictures = list(footage(Size(64, 64), 5))
+    with (
+        nano.open("ink", size="64x64", batch=2) as one,
+        nano.open("ink", size="64x64", batch=2) as other,
+    ):
+        alone = timed(nano, {one: pictures})
+        both = timed(nano, {one: pictures, other: pictures})
+    assert (len(alone), alone.together) == (5, 2)
+    assert (len(both), both.together) == (10, 2)
+    for timeline in (alone, both):
+        assert min(timeline.latencies_ms) > 0
+        assert list(timeline.given) == sorted(timeline.given)
+
+
+def test_warm_up_is_counted_apart(bench: Bench, nano):
+    done = measured(nano, bench.config(), 5)
+    assert (len(done.warm_up), len(done.steady)) == (6, 6)
+    assert done.report.frames_in == 6
+    assert done.steady.taken[0] > done.warm_up.given[-1]
+    metrics = pace(done)
+    assert 0 < metrics["fps"] < metrics["step_fps"]
+    assert metrics["latency_ms_p50"] > metrics["batch_gap_ms_p50"] > metrics["gap_ms_p50"]
+
+
+def test_streams_share_the_frames_of_a_run(bench: Bench, nano):
+    done = measured(nano, bench.config(batch=1), 9, streams=3)
+    assert len(done.steady) == 9
+    assert done.report.spans_ms["denoise"].count == 3
