@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidestream import records
-from sidestream.bench import sustained
+from sidestream.bench import profile, sustained
 from sidestream.bench.bench import Bench
 from sidestream.bench.report import document
 from sidestream.media.stills import save
@@ -39,6 +39,18 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         sustained.charts,
         frames=480,
         quick=96,
+    ),
+    "profile": Experiment(
+        "Where the time goes",
+        "Stages are timed one after the other in one thread; in the loop they overlap. Work is that of one batch, counted"
+        " as it is computed without compiling. The bound of a stage is the longer of two times: its arithmetic at the"
+        " measured matrix rate, and its constants (weights, tables) read once at the measured bandwidth. Activations"
+        " are what operations read and write one by one; fused kernels and caches spare some. Waits: operations whose"
+        " result the host must see before it goes on.",
+        profile.run,
+        profile.charts,
+        frames=64,
+        quick=32,
     ),
 }
 
