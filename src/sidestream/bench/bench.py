@@ -9,10 +9,10 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-from sidestream import records
+from sidestream import build, records
 from sidestream.bench.clock import Run, run
 from sidestream.bench.footage import PROMPT, footage
-from sidestream.build import auto_batch
+from sidestream.build import Loaded, auto_batch
 from sidestream.config import ModelConfig, Size, StreamConfig
 from sidestream.models import zoo
 from sidestream.report import environment
@@ -21,6 +21,8 @@ from sidestream.types import Record
 
 Load = Callable[[str, ModelConfig], AbstractContextManager[Stylizer]]
 """As Stylizer.load."""
+LoadParts = Callable[[str, ModelConfig], Loaded]
+"""As build.load."""
 
 WARM_BATCHES = 3
 """Of every run, before the clock starts: the first has no conditioning, the second is the first that has."""
@@ -40,6 +42,8 @@ class Bench:
     """Fewer rows."""
     file_to_file: bool = False
     """From file to file in place of from memory to memory, where loops are compared."""
+    load_parts: LoadParts = build.load
+    """For the loops of others."""
 
     @property
     def size(self) -> Size:

@@ -22,7 +22,7 @@ WIDTH, CURVE_HEIGHT = 960, 480
 FINE = 2
 """Drawn this much larger and scaled down, since the font is made of strokes."""
 TOP, BOTTOM, RIGHT, SIDE = 88, 60, 72, 84
-BAR, BETWEEN, LETTER = 20, 14, 9
+BAR, BETWEEN = 20, 14
 DOTTED = 40
 """Curves of fewer points show each."""
 INK, PALE, WHITE = (40, 44, 52), (222, 225, 230), (255, 255, 255)
@@ -87,7 +87,7 @@ def bars(title: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> Pi
     count = sum(len(group) for group in groups.values())
     height = TOP + BOTTOM + count * BAR + len(groups) * BETWEEN
     canvas = _Canvas(WIDTH, height, title, unit, series if len(series) > 1 else [])
-    left = 24 + LETTER * max(map(len, groups))
+    left = 34 + max(map(canvas.width, groups))
     frame = Frame(left, WIDTH - RIGHT, TOP, height - BOTTOM, x_ticks[-1], 1)
     for tick in x_ticks:
         across, _ = frame.place(tick, 0)
@@ -136,7 +136,7 @@ class _Canvas:
         at = width - RIGHT
         for name, colour in reversed(list(zip(legend, _colours(), strict=False))):
             self.text(name, (at, 66), ends=True)
-            at -= self._width(name) + 22
+            at -= self.width(name) + 22
             self.box((at, 56), (at + 14, 67), colour)
             at -= 22
 
@@ -165,7 +165,7 @@ class _Canvas:
         import cv2
 
         across, up = place
-        start = (across - self._width(text) if ends else across, up)
+        start = (across - self.width(text) if ends else across, up)
         cv2.putText(
             self._pixels,
             text,
@@ -185,7 +185,7 @@ class _Canvas:
         return np.asarray(cv2.resize(self._pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     @staticmethod
-    def _width(text: str) -> int:
+    def width(text: str) -> int:
         import cv2
 
         (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.46 * FINE, 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidestream import records
-from sidestream.bench import profile, sustained
+from sidestream.bench import baseline, profile, sustained
 from sidestream.bench.bench import Bench
 from sidestream.bench.report import document
 from sidestream.media.stills import save
@@ -30,6 +30,17 @@ class Experiment:
 
 
 EXPERIMENTS: Mapping[str, Experiment] = {
+    "baseline": Experiment(
+        "Beside other loops",
+        "The paper's loop is a re-implementation from a description of what its public code does when; diffusers is the"
+        " library's own pipeline, frame by frame. All run in one process, in turns; a ratio is the median of neighbouring"
+        " turns, with the smallest and the largest. fps: whole loops. step_fps: conditioning, denoising and decoding"
+        " alone, which is how the paper counts. Equal: same steps, number format and picture for the encoder, no adapter.",
+        baseline.run,
+        baseline.charts,
+        frames=48,
+        quick=8,
+    ),
     "sustained": Experiment(
         "A long run",
         "fps: frames by wall time of the whole loop. step_fps: frames by the time of conditioning, denoising, decoding"
