@@ -159,7 +159,7 @@ class Eval(Command):
 class Bench(Command):
     """Measure how fast a model restyles on this machine, on frames made here; writes records, a report and charts."""
 
-    what: Positional[Literal["baseline", "sustained", "profile"]]
+    what: Positional[Literal["baseline", "sustained", "profile", "scaling", "refresh", "memory"]]
     """baseline: beside the paper's loop, re-created, and diffusers' pipeline, in turns. sustained: a long run, how even it is and how late. profile: time and work of every stage, by what the machine can do. scaling: batches, streams, steps, sizes. refresh: how often text and conditioning are made anew. memory: what is taken, and whether it grows."""
     model: Annotated[str, arg(metavar="NAME")] = "nano"
     """A name from `sidestream models`, a folder in diffusers layout, or a hub id owner/name; twin has the released sizes and random weights."""

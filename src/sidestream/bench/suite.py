@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidestream import records
-from sidestream.bench import baseline, profile, sustained
+from sidestream.bench import baseline, memory, profile, refresh, scaling, sustained
 from sidestream.bench.bench import Bench
 from sidestream.bench.report import document
 from sidestream.media.stills import save
@@ -62,6 +62,33 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         profile.charts,
         frames=64,
         quick=32,
+    ),
+    "scaling": Experiment(
+        "What more costs",
+        "Every row is a run of its own after a warm-up. Streams come a frame of each to a batch, and their fps is of all"
+        " together. fps_by_first: by the first row of the table.",
+        scaling.run,
+        scaling.charts,
+        frames=64,
+        quick=8,
+    ),
+    "refresh": Experiment(
+        "Refreshing less often",
+        "Intervals count frames. encoded_per_frame: pictures that the text encoder looked at, by frames. Flow and"
+        " conditioning are given in milliseconds by all frames, whether they refreshed or not.",
+        refresh.run,
+        refresh.charts,
+        frames=128,
+        quick=16,
+    ),
+    "memory": Experiment(
+        "Memory",
+        "loaded_mb: resident before the first frame; peak_mb: of the process. Growth is that of the run's second half,"
+        " by 1000 frames. last_by_early: time of a frame in the last tenth, by that in the second.",
+        memory.run,
+        memory.charts,
+        frames=4000,
+        quick=400,
     ),
 }
 
