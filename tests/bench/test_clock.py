@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidestream.bench.bench import Bench, measured
+from sidestream.bench.bench import WARM_BATCHES, Bench, measured
 from sidestream.bench.clock import Timeline, pace, percentiles, timed
 from sidestream.bench.footage import footage
 from sidestream.config import Size
@@ -48,7 +48,7 @@ def test_every_frame_is_stamped_on_its_way_in_before_it_comes_out(nano):
 
 def test_warm_up_is_counted_apart(bench: Bench, nano):
     done = measured(nano, bench.config(), 5)
-    assert (len(done.warm_up), len(done.steady)) == (6, 6)
+    assert (len(done.warm_up), len(done.steady)) == (2 * WARM_BATCHES, 6)
     assert done.report.frames_in == 6
     assert done.steady.taken[0] > done.warm_up.given[-1]
     metrics = pace(done)
