@@ -62,6 +62,7 @@ measure() { # NAME SUBCOMMAND FLAG...: one measurement into a folder of its name
 measure sustained-b8 sustained --batch 8
 measure sustained-b1 sustained --batch 1
 measure sustained-b1-k4 sustained --batch 1 --steps 4
+measure live-b1 sustained --batch 1 --rate 30
 measure profile-b8 profile --batch 8
 measure profile-b1 profile --batch 1
 measure baseline baseline --batch 8 --rounds 3

@@ -27,7 +27,7 @@ def lines(found: Iterator[Record]) -> Iterator[dict[str, str]]:
             continue
         stream = one.config["stream"]
         yield {
-            "what": f"{one.table}: {one.row}",
+            "what": f"{one.table}: {one.row}{_rate(one)}",
             "B": str(stream["batch"]),
             "K": str(stream["steps"]),
             "size": stream["size"],
@@ -36,6 +36,11 @@ def lines(found: Iterator[Record]) -> Iterator[dict[str, str]]:
                 for metric, name in COLUMNS.items()
             },
         }
+
+
+def _rate(record: Record) -> str:
+    rate = record.config.get("rate")
+    return f", {rate:g} fps in" if rate else ""
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ def test_a_quick_look_takes_fewer_frames(run: Runner, tmp_path: Path):
     [
         (("--model", "nowhere"), 5, "there is no model 'nowhere'"),
         (("--frames", "0"), 2, "--frames must be from 1 to 1000000"),
+        (("--rate", "0"), 2, "--rate must be from 0.1 to 1000"),
         (("--rounds", "0"), 2, "--rounds must be from 1 to 100"),
         (("--size", "100x64"), 2, "width must be a multiple of 32"),
         (("--batch", "3"), 2, "--batch must be one of"),

@@ -210,6 +210,7 @@ def bench(command: Bench, printer: Printer, load: Load) -> int:
         rounds=min(command.rounds, 2) if command.quick else command.rounds,
         quick=command.quick,
         file_to_file=command.file_to_file,
+        rate=command.rate,
     )
 
     def told(record: Record) -> None:

@@ -167,6 +167,8 @@ class Bench(Command):
     """Frames of each run that is measured. Default: what the measurement needs, fewer with --quick."""
     rounds: int = 5
     """How often the loops take turns in baseline; with --quick at most 2."""
+    rate: DisallowNone[float | None] = None
+    """In sustained, frames a second that come in, as from a camera; latency is then from when each was due. Default: as fast as they are taken."""
     file_to_file: bool = False
     """In baseline, from file to file in place of from memory to memory."""
     quick: bool = False
@@ -178,6 +180,8 @@ class Bench(Command):
 
     def __post_init__(self) -> None:
         within(1, 100, rounds=self.rounds)
+        if self.rate is not None:
+            within(0.1, 1000, rate=self.rate)
         if self.frames is not None:
             within(1, 1_000_000, frames=self.frames)
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 import lively
 from sidestream.adapter.temporal import randomise
@@ -20,6 +21,7 @@ from sidestream.bench.upstream import StandInProcessor, UpstreamLoop, processor_
 from sidestream.build import Loaded, attached, load, template_of
 from sidestream.config import ModelConfig, Size
 from sidestream.models import zoo
+from sidestream.models.nano.architecture import TEXT, VISION
 from sidestream.models.twin import text_encoder_config
 from sidestream.types import Frame, Pixels
 
@@ -156,6 +158,22 @@ def test_a_model_without_a_vocabulary_gets_as_many_tokens_as_a_text_has():
     assert int(tokens["attention_mask"][0].sum()) == 64 + 66 + len(template.ids(PROMPT))
     assert int(tokens["mm_token_type_ids"][0].sum()) == 64
     assert processor(text=["a"], images=[Image.new("RGB", (256, 256))])["input_ids"].shape[1] < 256
+
+
+def test_a_model_without_a_vocabulary_runs_in_both_loops():
+    """As the twin would: with its number of token ids, and of all else as little as will do."""
+    config = Qwen3VLConfig(
+        text_config={**TEXT, "vocab_size": 151_936}, vision_config=VISION, tie_word_embeddings=True
+    )
+    encoder = Qwen3VLForConditionalGeneration(config)
+    made = replace(loaded().parts, text_encoder=encoder, tokenizer=None)
+    parts = made.to(torch.device("cpu"), torch.float32)
+    # Of one colour, since the two scale the encoder's picture by other filters.
+    frame = replace(frames(1)[0], pixels=np.full((64, 64, 3), (200, 120, 60), np.uint8))
+    with PaperLoop(parts, batch=1) as loop:
+        [theirs] = loop.restyle([frame])
+    [upstream] = UpstreamLoop(parts, steps=1, vision_size=256).restyle([frame])
+    assert difference(theirs, upstream) < 2
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sidestream.bench.bench import WARM_BATCHES, Bench, measured
 from sidestream.bench.clock import Timeline, pace, percentiles, timed
 from sidestream.bench.footage import footage
@@ -44,6 +46,15 @@ def test_every_frame_is_stamped_on_its_way_in_before_it_comes_out(nano):
     for timeline in (alone, both):
         assert min(timeline.latencies_ms) > 0
         assert list(timeline.given) == sorted(timeline.given)
+
+
+def test_frames_that_come_at_a_rate_are_as_old_as_the_moment_they_were_due(nano):
+    pictures = list(footage(Size(32, 32), 4))
+    with nano.open("ink", size="32x32", batch=1) as one:
+        live = timed(nano, {one: pictures}, rate=5)
+    assert [live.taken[n] - live.taken[0] for n in range(4)] == pytest.approx([0, 0.2, 0.4, 0.6])
+    assert min(live.latencies_ms) > 0
+    assert live.seconds > 0.6
 
 
 def test_warm_up_is_counted_apart(bench: Bench, nano):

@@ -30,9 +30,10 @@ def test_of_a_few_points_no_growth_is_told():
 
 def test_a_run_is_looked_at_now_and_then(bench: Bench):
     found = list(memory.run(replace(bench, frames=12)))
-    assert [one.row for one in found] == ["run", *map(str, range(1, 13))]
+    assert [one.row for one in found] == ["run", *map(str, range(2, 13))]
     metrics = found[0].metrics
     assert metrics["peak_mb"] >= 0.9 * metrics["loaded_mb"] > 50
     assert metrics["frames"] == 12
-    assert list(memory.charts(found)) == ["over-time"]
+    assert list(memory.charts(found)) == ["over-time", "frame-time"]
+    assert all(one.metrics["frame_ms"] > 0 for one in found[1:])
     assert memory.charts(found[:1]) == {}

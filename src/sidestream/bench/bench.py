@@ -42,6 +42,8 @@ class Bench:
     """Fewer rows."""
     file_to_file: bool = False
     """From file to file in place of from memory to memory, where loops are compared."""
+    rate: float | None = None
+    """Frames a second that come in, where a run is long; None: as fast as they are taken."""
     load_parts: LoadParts = build.load
     """For the loops of others."""
 
@@ -65,7 +67,14 @@ class Bench:
         return replace(self.stream, **{"size": self.size, "batch": self.batch, **changes})
 
 
-def measured(stylizer: Stylizer, config: StreamConfig, frames: int, *, streams: int = 1) -> Run:
+def measured(
+    stylizer: Stylizer,
+    config: StreamConfig,
+    frames: int,
+    *,
+    streams: int = 1,
+    rate: float | None = None,
+) -> Run:
     """So many frames in all, rounded up to whole batches, after a few batches that warm up."""
     assert config.size is not None and config.batch is not None
     share = config.batch if streams == 1 else 1
@@ -78,6 +87,7 @@ def measured(stylizer: Stylizer, config: StreamConfig, frames: int, *, streams: 
             stylizer,
             dict.fromkeys(opened, pictures[:warm]),
             dict.fromkeys(opened, pictures[warm:]),
+            rate,
         )
 
 

@@ -64,24 +64,31 @@ class Run:
 Feeds = Mapping[OpenStream, Sequence[Pixels]]
 
 
-def run(stylizer: Stylizer, warm: Feeds, feeds: Feeds) -> Run:
+def run(stylizer: Stylizer, warm: Feeds, feeds: Feeds, rate: float | None = None) -> Run:
     """The streams go through `warm` first, then, still the same streams, through `feeds` under the clock."""
     warm_up = timed(stylizer, warm)
     meter = Meter(stylizer.built)
-    steady = timed(stylizer, feeds)
+    steady = timed(stylizer, feeds, rate)
     report = meter.report(
         len(steady), expected=len(steady), configuration={}, warnings=(), stopped=False
     )
     return Run(warm_up, steady, report)
 
 
-def timed(stylizer: Stylizer, feeds: Feeds) -> Timeline:
-    """One stream in batches of its own, several with a frame of each in every batch."""
+def timed(stylizer: Stylizer, feeds: Feeds, rate: float | None = None) -> Timeline:
+    """One stream in batches of its own, several with a frame of each in every batch.
+
+    With a rate, frames come as a camera's do, and are as old as the moment they were due.
+    """
     waiting = {id(opened.stream): deque[float]() for opened in feeds}
 
     def stamped(opened: OpenStream, pictures: Iterable[Pixels]) -> Iterator[Pixels]:
-        for picture in pictures:
-            waiting[id(opened.stream)].append(time.perf_counter())
+        start = time.perf_counter()
+        for number, picture in enumerate(pictures):
+            now = time.perf_counter()
+            due = start + number / rate if rate else now
+            time.sleep(max(due - now, 0))
+            waiting[id(opened.stream)].append(due)
             yield picture
 
     taken: list[float] = []

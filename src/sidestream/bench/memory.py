@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,18 +39,22 @@ def run(bench: Bench) -> Iterator[Record]:
     config = bench.config()
     with bench.loaded() as stylizer:
         device = stylizer.built.device
-        before = resident_mb()
+        loaded = resident_mb()
         found = list(course(stylizer, config, bench.frames))
         metrics = {
-            "loaded_mb": before,
+            "loaded_mb": loaded,
             "peak_mb": peak_memory_mb(),
             "device_peak_mb": _device_mb(device, peak=True),
             **growth(found),
             "frames": found[-1].frames,
         }
         yield record(stylizer, TABLE, "run", metrics, config)
-        for point in found:
-            metrics = {"resident_mb": point.resident_mb, "device_mb": point.device_mb}
+        for before, point in pairwise(found):
+            metrics = {
+                "resident_mb": point.resident_mb,
+                "device_mb": point.device_mb,
+                "frame_ms": _frame_ms((before, point)),
+            }
             yield record(stylizer, OVER_TIME, str(point.frames), metrics, config)
 
 
@@ -100,7 +105,11 @@ def charts(records: Sequence[Record]) -> Mapping[str, Pixels]:
         if any(one.metrics[metric] for one in points)
     }
     model, size = points[0].config["model"], points[0].config["stream"]["size"]
-    return {"over-time": curves(f"{model}, {size}: memory over time", "frames", "MB", series)}
+    times = {"time a frame": [(float(one.row), one.metrics["frame_ms"]) for one in points]}
+    return {
+        "over-time": curves(f"{model}, {size}: memory over time", "frames", "MB", series),
+        "frame-time": curves(f"{model}, {size}: time of a frame over time", "frames", "ms", times),
+    }
 
 
 def _frame_ms(points: Sequence[Point]) -> float:

@@ -45,7 +45,8 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "A long run",
         "fps: frames by wall time of the whole loop. step_fps: frames by the time of conditioning, denoising, decoding"
         " and finishing alone. Gaps: between frames that come out, and between the last ones of batches. Latency: from"
-        " when the loop takes a frame to when it comes out, as fast as the loop goes, so that its lanes are full.",
+        " when the loop takes a frame to when it comes out, as fast as the loop goes, so that its lanes are full; with --rate"
+        " from when the frame was due.",
         sustained.run,
         sustained.charts,
         frames=480,

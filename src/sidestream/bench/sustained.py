@@ -17,9 +17,9 @@ WINDOW = 16
 def run(bench: Bench) -> Iterator[Record]:
     config = bench.config()
     with bench.loaded() as stylizer:
-        done = measured(stylizer, config, bench.frames)
+        done = measured(stylizer, config, bench.frames, rate=bench.rate)
         yield record(stylizer, TABLE, "warm-up", warm_up(done), config)
-        yield record(stylizer, TABLE, "steady", pace(done), config)
+        yield record(stylizer, TABLE, "steady", pace(done), config, rate=bench.rate)
         for row, metrics in over_time(done.steady):
             yield record(stylizer, OVER_TIME, row, metrics, config)
 
