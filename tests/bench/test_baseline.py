@@ -13,10 +13,11 @@ from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 import lively
 from sidestream.adapter.temporal import randomise
 from sidestream.bench import baseline
-from sidestream.bench.baseline import DIFFUSERS, PAPER, Contender, Turn, compared, in_turns
+from sidestream.bench.baseline import DIFFUSERS, PAPER, compared
 from sidestream.bench.bench import Bench
 from sidestream.bench.footage import PROMPT, footage
 from sidestream.bench.paper import PaperLoop, hook
+from sidestream.bench.turns import Turn, in_turns
 from sidestream.bench.upstream import StandInProcessor, UpstreamLoop, processor_of
 from sidestream.build import Loaded, attached, load, template_of
 from sidestream.config import ModelConfig, Size
@@ -60,14 +61,11 @@ def test_the_ratio_is_the_median_of_neighbouring_turns():
 def test_all_take_turns_and_the_first_round_only_warms_up():
     said: list[str] = []
 
-    def contender(name: str) -> Contender:
-        def run() -> Turn:
-            said.append(name)
-            return Turn(len(said), 0)
+    def turn(name: str) -> Turn:
+        said.append(name)
+        return Turn(len(said), 0)
 
-        return Contender(name, run)
-
-    turns = in_turns([contender("a"), contender("b")], rounds=2)
+    turns = in_turns({"a": lambda: turn("a"), "b": lambda: turn("b")}, rounds=2)
     assert said == ["a", "b"] * 3
     assert [turn.seconds for turn in turns["a"]] == [3, 5]
 

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from sidestream.bench import paper, upstream
 from sidestream.bench.bench import Bench, record
 from sidestream.bench.charts import bars
-from sidestream.bench.footage import PROMPT, footage
 from sidestream.bench.paper import PaperLoop
+from sidestream.bench.turns import Clip, Turn, clip_of, in_turns, others, ours
 from sidestream.bench.upstream import UpstreamLoop
 from sidestream.build import pick_device
-from sidestream.config import ModelConfig, Size, StreamConfig
-from sidestream.media.open import open_source
-from sidestream.media.sink import open_sink
-from sidestream.recipe import FileOptions, Recipe
-from sidestream.report import Meter
-from sidestream.restyle import restyle
-from sidestream.stylizer import Stylizer
-from sidestream.types import Controls, Frame, Pixels, Plan, Record, Styled
+from sidestream.config import ModelConfig, StreamConfig
+from sidestream.types import Pixels, Record
 
 TABLE = "baseline"
-RATE = 24
 OURS, PAPER, DIFFUSERS = "sidestream", "the paper's loop, re-created", "diffusers"
 
 
@@ -52,55 +41,34 @@ class Setting:
     rivals: Mapping[str, Rival]
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What one loop took for the clip."""
-
-    seconds: float
-    """The whole loop."""
-    render_seconds: float
-    """The render call alone, which is what the paper's figures count; all of it where nothing is apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Contender:
-    name: str
-    run: Callable[[], Turn]
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """The frames that all loops restyle, in memory or in a file."""
-
-    size: Size
-    frames: Sequence[Frame]
-    path: Path | None = None
-    out: Path | None = None
-
-
 def run(bench: Bench) -> Iterator[Record]:
     for setting in settings(bench):
         yield from compare(bench, setting)
 
 
 def compare(bench: Bench, setting: Setting) -> Iterator[Record]:
-    """A record a rival."""
-    with clip_of(bench) as clip, ExitStack() as stack:
+    """A record a rival. The clip is whole batches of all loops."""
+    whole = max(bench.batch, paper.BATCH)
+    count = -(-bench.frames // whole) * whole
+    with (
+        clip_of(bench.size, count, file_to_file=bench.file_to_file) as clip,
+        ExitStack() as stack,
+    ):
         stylizer = stack.enter_context(bench.load(bench.model, setting.loading))
-        rivals = [
-            stack.enter_context(_rival(bench, setting, name, clip)) for name in setting.rivals
-        ]
-        turns = in_turns([ours(stylizer, setting, clip), *rivals], bench.rounds)
+        loops = {OURS: lambda: ours(stylizer, setting.stream, clip)}
+        for name in setting.rivals:
+            loops[name] = stack.enter_context(_rival(bench, setting, name, clip))
+        turns = in_turns(loops, bench.rounds)
         for name, rival in setting.rivals.items():
             yield record(
                 stylizer,
                 TABLE,
                 f"{setting.name}: {name}",
-                compared(turns[OURS], turns[name], len(clip.frames)),
+                compared(turns[OURS], turns[name], count),
                 setting.stream,
                 rival=asdict(rival),
                 rounds=bench.rounds,
-                clock="file to file" if clip.path else "memory to memory",
+                clock="file to file" if bench.file_to_file else "memory to memory",
             )
 
 
@@ -135,44 +103,15 @@ def compared(mine: Sequence[Turn], theirs: Sequence[Turn], frames: int) -> dict[
     }
 
 
-def in_turns(contenders: Sequence[Contender], rounds: int) -> dict[str, list[Turn]]:
-    """Everybody once a round; a first round, which warms all up, does not count."""
-    turns: dict[str, list[Turn]] = {one.name: [] for one in contenders}
-    for number in range(1 + rounds):
-        for one in contenders:
-            turn = one.run()
-            if number:
-                turns[one.name].append(turn)
-    return turns
-
-
-def ours(stylizer: Stylizer, setting: Setting, clip: Clip) -> Contender:
-    def from_file(path: Path, out: Path) -> Turn:
-        recipe = Recipe(prompt=PROMPT, stream=setting.stream, loading=setting.loading)
-        done = restyle(stylizer, path, out, recipe, FileOptions(overwrite=True))
-        return Turn(done.wall_seconds, done.frames_out / done.step_fps)
-
-    def from_memory() -> Turn:
-        meter = Meter(stylizer.built)
-        with stylizer.open(PROMPT, setting.stream) as opened:
-            count = sum(1 for _ in opened.run(clip.frames))
-        done = meter.report(count, expected=count, configuration={}, warnings=(), stopped=False)
-        return Turn(done.wall_seconds, done.frames_out / done.step_fps)
-
-    if clip.path and clip.out:
-        path, out = clip.path, clip.out
-        return Contender(OURS, lambda: from_file(path, out))
-    return Contender(OURS, from_memory)
-
-
 @contextmanager
-def _rival(bench: Bench, setting: Setting, name: str, clip: Clip) -> Generator[Contender]:
+def _rival(bench: Bench, setting: Setting, name: str, clip: Clip) -> Generator[Callable[[], Turn]]:
+    """Loaded apart from ours; what makes it restyle the clip once."""
     how = setting.rivals[name]
     loading = replace(setting.loading, adapter=how.adapter, dtype=how.dtype)
     found = bench.load_parts(bench.model, loading)
     if name == DIFFUSERS:
-        loop = UpstreamLoop(found.parts, steps=how.steps, vision_size=how.vision_size)
-        yield Contender(name, lambda: _whole(loop.restyle, clip))
+        pipeline = UpstreamLoop(found.parts, steps=how.steps, vision_size=how.vision_size)
+        yield lambda: others(pipeline.restyle, clip)
         return
     with PaperLoop(
         found.parts,
@@ -180,60 +119,14 @@ def _rival(bench: Bench, setting: Setting, name: str, clip: Clip) -> Generator[C
         steps=how.steps,
         batch=how.batch,
         compile=setting.loading.compile,
-    ) as own:
+    ) as loop:
 
         def both_clocks() -> Turn:
-            before = own.render_seconds
-            turn = _whole(own.restyle, clip)
-            return Turn(turn.seconds, own.render_seconds - before)
+            before = loop.render_seconds
+            turn = others(loop.restyle, clip)
+            return Turn(turn.seconds, loop.render_seconds - before)
 
-        yield Contender(name, both_clocks)
-
-
-def _whole(loop: Callable[[Iterable[Frame]], Iterator[Pixels]], clip: Clip) -> Turn:
-    """One after the other: decode, restyle, encode, as these loops' own programs do."""
-    start = time.perf_counter()
-    if clip.path and clip.out:
-        with open_source(clip.path) as source, _sink(clip.out, clip.size) as write:
-            for frame, pixels in zip(clip.frames, loop(source), strict=False):
-                write(frame, pixels)
-    else:
-        for _ in loop(clip.frames):
-            pass
-    seconds = time.perf_counter() - start
-    return Turn(seconds, seconds)
-
-
-@contextmanager
-def clip_of(bench: Bench) -> Generator[Clip]:
-    """Whole batches of all loops."""
-    whole = max(bench.batch, paper.BATCH)
-    count = -(-bench.frames // whole) * whole
-    frames = [
-        Frame(pixels, index, Fraction(1, RATE), index)
-        for index, pixels in enumerate(footage(bench.size, count))
-    ]
-    if not bench.file_to_file:
-        yield Clip(bench.size, frames)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path, out = (Path(folder, name) for name in ("clip.mp4", "out.mp4"))
-        with _sink(path, bench.size) as write:
-            for frame in frames:
-                write(frame, frame.pixels)
-        yield Clip(bench.size, frames, path, out)
-
-
-@contextmanager
-def _sink(path: Path, size: Size) -> Generator[Callable[[Frame, Pixels], None]]:
-    plan = Plan(1, size, "per_frame", "none", 0)
-    with open_sink(path, size=size, rate=Fraction(RATE), metadata={}, overwrite=True) as sink:
-
-        def write(frame: Frame, pixels: Pixels) -> None:
-            shown = replace(frame, pixels=pixels)
-            sink.write(Styled(shown, frame, plan, Controls(prompt=PROMPT)))
-
-        yield write
+        yield both_clocks
 
 
 def _released_dtype(bench: Bench) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from math import isqrt
 from pathlib import Path
@@ -56,11 +56,9 @@ class Bench:
     def batch(self) -> int:
         return self.stream.batch or auto_batch(live=False)
 
-    @contextmanager
-    def loaded(self, **changes: Any) -> Generator[Stylizer]:
+    def loaded(self, **changes: Any) -> AbstractContextManager[Stylizer]:
         """The model; `changes` are fields of ModelConfig."""
-        with self.load(self.model, replace(self.loading, **changes)) as stylizer:
-            yield stylizer
+        return self.load(self.model, replace(self.loading, **changes))
 
     def config(self, **changes: Any) -> StreamConfig:
         """A stream's settings with nothing left open; `changes` are fields of StreamConfig."""

@@ -38,8 +38,8 @@ COLOURS: Sequence[Colour] = (
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Where in a picture the axes are: their ends and what they mean."""
+class Axes:
+    """Where they are in a picture, and what their ends mean."""
 
     left: int
     right: int
@@ -59,19 +59,19 @@ def curves(title: str, x_name: str, y_name: str, series: Mapping[str, Curve]) ->
     xs, ys = zip(*(point for curve in series.values() for point in curve), strict=True)
     x_ticks, y_ticks = ticks(max(xs)), ticks(max(ys))
     canvas = _Canvas(WIDTH, CURVE_HEIGHT, title, y_name, list(series))
-    frame = Frame(SIDE, WIDTH - RIGHT, TOP, CURVE_HEIGHT - BOTTOM, x_ticks[-1], y_ticks[-1])
+    axes = Axes(SIDE, WIDTH - RIGHT, TOP, CURVE_HEIGHT - BOTTOM, x_ticks[-1], y_ticks[-1])
     for tick in y_ticks:
-        across, up = frame.place(0, tick)
-        canvas.line((across, up), (frame.right, up), PALE)
+        across, up = axes.place(0, tick)
+        canvas.line((across, up), (axes.right, up), PALE)
         canvas.text(number(tick), (across - 10, up + 5), ends=True)
     for tick in x_ticks:
-        across, up = frame.place(tick, 0)
+        across, up = axes.place(tick, 0)
         canvas.line((across, up), (across, up + 5), INK)
         canvas.text(number(tick), (across + 4 * len(number(tick)), up + 22), ends=True)
-    canvas.line(frame.place(0, 0), frame.place(x_ticks[-1], 0), INK)
-    canvas.text(x_name, (frame.right, frame.bottom + 44), ends=True)
+    canvas.line(axes.place(0, 0), axes.place(x_ticks[-1], 0), INK)
+    canvas.text(x_name, (axes.right, axes.bottom + 44), ends=True)
     for curve, colour in zip(series.values(), _colours(), strict=False):
-        places = [frame.place(*point) for point in curve]
+        places = [axes.place(*point) for point in curve]
         for before, after in pairwise(places):
             canvas.line(before, after, colour, 2)
         for place in places if len(places) < DOTTED else ():
@@ -88,21 +88,21 @@ def bars(title: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> Pi
     height = TOP + BOTTOM + count * BAR + len(groups) * BETWEEN
     canvas = _Canvas(WIDTH, height, title, unit, series if len(series) > 1 else [])
     left = 34 + max(map(canvas.width, groups))
-    frame = Frame(left, WIDTH - RIGHT, TOP, height - BOTTOM, x_ticks[-1], 1)
+    axes = Axes(left, WIDTH - RIGHT, TOP, height - BOTTOM, x_ticks[-1], 1)
     for tick in x_ticks:
-        across, _ = frame.place(tick, 0)
-        canvas.line((across, frame.top), (across, frame.bottom), PALE)
-        canvas.text(number(tick), (across + 4 * len(number(tick)), frame.bottom + 22), ends=True)
-    at = frame.top + BETWEEN // 2
+        across, _ = axes.place(tick, 0)
+        canvas.line((across, axes.top), (across, axes.bottom), PALE)
+        canvas.text(number(tick), (across + 4 * len(number(tick)), axes.bottom + 22), ends=True)
+    at = axes.top + BETWEEN // 2
     for name, group in groups.items():
         canvas.text(name, (left - 10, at + len(group) * BAR // 2 + 5), ends=True)
         for one, value in group.items():
-            end, _ = frame.place(value, 0)
+            end, _ = axes.place(value, 0)
             canvas.box((left, at + 2), (max(end, left + 3), at + BAR - 2), colour_of[one])
             canvas.text(number(value), (end + 6, at + BAR - 5))
             at += BAR
         at += BETWEEN
-    canvas.line((left, frame.top), (left, frame.bottom), INK)
+    canvas.line((left, axes.top), (left, axes.bottom), INK)
     return canvas.picture()
 
 
