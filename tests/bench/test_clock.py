@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidestream.bench.bench import WARM_BATCHES, Bench, measured
-from sidestream.bench.clock import Timeline, pace, percentiles, timed
+from sidestream.bench.clock import Timeline, percentiles, timed
 from sidestream.bench.footage import footage
 from sidestream.config import Size
 
@@ -55,19 +54,3 @@ def test_frames_that_come_at_a_rate_are_as_old_as_the_moment_they_were_due(nano)
     assert [live.taken[n] - live.taken[0] for n in range(4)] == pytest.approx([0, 0.2, 0.4, 0.6])
     assert min(live.latencies_ms) > 0
     assert live.seconds > 0.6
-
-
-def test_warm_up_is_counted_apart(bench: Bench, nano):
-    done = measured(nano, bench.config(), 5)
-    assert (len(done.warm_up), len(done.steady)) == (2 * WARM_BATCHES, 6)
-    assert done.report.frames_in == 6
-    assert done.steady.taken[0] > done.warm_up.given[-1]
-    metrics = pace(done)
-    assert 0 < metrics["fps"] < metrics["step_fps"]
-    assert metrics["latency_ms_p50"] > metrics["batch_gap_ms_p50"] > metrics["gap_ms_p50"]
-
-
-def test_streams_share_the_frames_of_a_run(bench: Bench, nano):
-    done = measured(nano, bench.config(batch=1), 9, streams=3)
-    assert len(done.steady) == 9
-    assert done.report.spans_ms["denoise"].count == 3

@@ -161,13 +161,10 @@ class PaperLoop:
     def _read(self, pictures: Sequence[Image]) -> tuple[torch.Tensor, torch.Tensor]:
         from PIL.Image import Resampling
 
-        texts = [
-            BEFORE + "".join(VISION) + "{}".format(f"{DECORATION} {PROMPT}") + AFTER
-            for _ in pictures
-        ]
+        text = BEFORE + "".join(VISION) + f"{DECORATION} {PROMPT}" + AFTER
         small = [one.resize((VISION_SIZE, VISION_SIZE), Resampling.BILINEAR) for one in pictures]
         tokens = self._processor(
-            text=texts,
+            text=[text] * len(pictures),
             images=small,
             padding="max_length",
             max_length=self._length,
