@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+import torch
 
 from commands import Runner, refuse_to_load
 from sidestream import Stylizer, flags
@@ -60,3 +61,12 @@ def test_a_quick_look_takes_fewer_frames(run: Runner, tmp_path: Path):
 def test_a_measurement_that_cannot_be_made(capsys, asked: tuple[str, ...], code: int, said: str):
     assert main(["bench", "sustained", *asked], load=refuse_to_load) == code
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_measurement_runs_on_a_gpu(name: str, tmp_path: Path):
+    asked = ("--quick", "--frames", "2", "--rounds", "1", "--size", "64x64", "--batch", "1")
+    assert main(["bench", name, *asked, "--device", "cuda", "--output-dir", str(tmp_path)]) == 0
+    assert (tmp_path / "records.jsonl").stat().st_size > 0

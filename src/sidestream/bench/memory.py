@@ -22,7 +22,8 @@ from sidestream.types import Pixels, Record
 
 TABLE, OVER_TIME = "memory", "memory over time"
 POINTS = 40
-MB = 1e6
+MB = 2**20
+"""As report.py counts them."""
 
 
 @dataclass(frozen=True)
