@@ -29,6 +29,12 @@ def test_a_product_is_counted_with_its_weights_read_once():
     assert found.constant_bytes == FLOAT * (32 * 48 + 48)
 
 
+def test_parts_of_one_table_add_up_and_no_part_counts_twice():
+    table = torch.ones(4, 8)
+    found = work_of(lambda: [table[row] + 1 for row in (0, 1, 1)])
+    assert found.constant_bytes == FLOAT * 2 * 8
+
+
 def test_attention_is_counted_on_a_cpu_with_and_without_a_mask():
     heads = torch.ones(1, 4, 10, 16)
     product = 2 * 4 * 10 * 10 * 16

@@ -72,7 +72,8 @@ class _Traffic(TorchDispatchMode):
     def __init__(self, made: set[int]) -> None:
         super().__init__()
         self._made = made
-        self.constants: dict[int, int] = {}
+        self.constants: dict[tuple[int, int, int], int] = {}
+        """Bytes by where a part of a storage begins and how large it is: parts of one tensor add up."""
         self.moved = 0
         self.operations = 0
         self.waits = 0
@@ -91,7 +92,7 @@ class _Traffic(TorchDispatchMode):
             if _place(one) in self._made:
                 self.moved += _size(one)
             else:
-                self.constants[_place(one)] = _size(one)
+                self.constants[_place(one), one.storage_offset(), _size(one)] = _size(one)
         self.moved += sum(map(_size, written))
         self._made.update(map(_place, written))
         return result
