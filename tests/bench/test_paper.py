@@ -12,7 +12,7 @@ from rivals import difference, frames, loaded
 from sidestream.bench.paper import PaperLoop, hook
 from sidestream.bench.upstream import UpstreamLoop
 from sidestream.models.nano.architecture import TEXT, VISION
-from sidestream.types import Pixels
+from sidestream.types import Frame, Pixels
 
 
 def test_the_paper_s_loop_shows_what_the_pipeline_shows():
@@ -75,3 +75,23 @@ def test_conditioning_is_written_in_place():
         linear.show(torch.ones(1, 3, 64, 64))
     assert linear.cond_BND.data_ptr() == address
     assert (linear.cond_BND - black).abs().max() > 0
+
+
+def test_text_is_read_anew_every_few_batches():
+    with (
+        PaperLoop(loaded().parts, batch=1) as always,
+        PaperLoop(loaded().parts, batch=1, text_every=2) as at_times,
+    ):
+        fresh, kept = (list(loop.restyle(apart())) for loop in (always, at_times))
+    assert difference(fresh[0], kept[0]) == difference(fresh[2], kept[2]) == 0
+    assert difference(fresh[1], kept[1]) > 0
+
+
+def apart() -> list[Frame]:
+    """Pictures that have nothing in common."""
+    random = np.random.default_rng(0)
+    shades = random.integers(0, 256, (3, 1, 1, 3), np.uint8)
+    return [
+        replace(frame, pixels=np.ascontiguousarray(np.broadcast_to(shade, (64, 64, 3))))
+        for frame, shade in zip(frames(3), shades, strict=True)
+    ]

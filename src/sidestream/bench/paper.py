@@ -59,7 +59,7 @@ class Queued:
 
 
 class PaperLoop:
-    """Owns the last output, the last input and two clocks' worth of time. Runs whole batches only."""
+    """Owns the last text, input and output, and the time of the render call. Runs whole batches only."""
 
     def __init__(
         self,
@@ -69,8 +69,10 @@ class PaperLoop:
         steps: int = 1,
         batch: int = BATCH,
         cond_every: int = COND_EVERY,
+        text_every: int = 1,
         compile: bool = False,
     ) -> None:
+        """Intervals count batches, as there."""
         from diffusers import FlowMatchEulerDiscreteScheduler
         from diffusers.image_processor import VaeImageProcessor
 
@@ -80,7 +82,7 @@ class PaperLoop:
         self.render_seconds = 0.0
         """Spent in the render call: what its own figures count."""
         self._steps = steps
-        self._cond_every = cond_every
+        self._cond_every, self._text_every = cond_every, text_every
         self._parts = parts
         self._device: torch.device = parts.unet.device
         self._dtype: torch.dtype = parts.unet.dtype
@@ -99,8 +101,10 @@ class PaperLoop:
         self._begin()
 
     def _begin(self) -> None:
-        self._rendered = 0
+        self._prefetched = self._rendered = 0
         """Batches."""
+        self._text: tuple[torch.Tensor, torch.Tensor] | None = None
+        """The newest, with its mask."""
         self._last: tuple[Pixels, Pixels] | None = None
         """Input and output."""
 
@@ -133,10 +137,12 @@ class PaperLoop:
     def prefetch(self, pictures: Sequence[Image]) -> Queued:
         """Text and source latents, on the side stream; the host is busy with it all the while."""
         with torch.cuda.stream(self._side):
-            text_BLD, mask_BL = self._read(pictures)
+            if self._text is None or self._prefetched % self._text_every == 0:
+                self._text = self._read(pictures)
+            self._prefetched += 1
             unit = self._resizer.preprocess(list(pictures)).to(self._device).to(self._dtype)
             source: Any = self._parts.vae.encode(unit)
-            return Queued(pictures, text_BLD, mask_BL, source.latents, self._mark())
+            return Queued(pictures, *self._text, source.latents, self._mark())
 
     def render(self, queued: Queued) -> Sequence[Image]:
         """Noise, conditioning, K steps, pixels; the device is waited for before and after the pixels."""

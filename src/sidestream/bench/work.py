@@ -92,7 +92,8 @@ class _Traffic(TorchDispatchMode):
             if _place(one) in self._made:
                 self.moved += _size(one)
             else:
-                self.constants[_place(one), one.storage_offset(), _size(one)] = _size(one)
+                begin = int(one.storage_offset())
+                self.constants[_place(one), begin, _size(one)] = _size(one)
         self.moved += sum(map(_size, written))
         self._made.update(map(_place, written))
         return result
