@@ -28,7 +28,7 @@ from sidestream.cues import Cues
 from sidestream.media.open import open_source
 from sidestream.recipe import FileOptions, Recipe
 
-COMMANDS = ["demo", "stylize", "models", "doctor", "metrics", "eval", "train"]
+COMMANDS = ["demo", "stylize", "models", "doctor", "metrics", "eval", "bench", "train"]
 SMALL = ("--size", "64x64")
 
 

@@ -31,15 +31,30 @@ class Built:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model's components where they will run, and its adapter, which is attached to them."""
+
+    entry: zoo.Entry
+    parts: Components
+    adapter: TemporalLLLite | None
+    notes: tuple[str, ...] = ()
+
+
 def build(name: str, config: ModelConfig, backend: str = INDUCTOR) -> Built:
     """Loads the model and its adapter and puts an engine round them; `backend` is what compiles, if asked for."""
+    found = load(name, config)
+    return assemble(found.entry, found.parts, found.adapter, config, backend, found.notes)
+
+
+def load(name: str, config: ModelConfig) -> Loaded:
     device = pick_device(config.device)
     dtype = pick_dtype(config.dtype, device)
     entry = zoo.find(name, config.revision)
     zoo.announce(entry.name, entry.licence)
     parts = _components(entry, config, device, dtype)
     adapter, notes = _adapter(entry, config, parts)
-    return assemble(entry, parts, adapter, config, backend, notes)
+    return Loaded(entry, parts, adapter, notes)
 
 
 def assemble(
@@ -51,15 +66,18 @@ def assemble(
     notes: tuple[str, ...] = (),
 ) -> Built:
     """An engine round components that are where they will run, and an adapter that is attached to them."""
-    template = Template.of(parts.tokenizer) if parts.tokenizer else Template.stand_in()
     model = DreamLite(
         parts,
-        template,
+        template_of(parts),
         vision_size=config.vision_size or entry.vision_size,
         compile_backend=backend if config.compile else None,
     )
     engine = Engine(model, adapter, model.device, model.dtype, config.flow_threads)
     return Built(entry, config, model, engine, model.device, notes)
+
+
+def template_of(parts: Components) -> Template:
+    return Template.of(parts.tokenizer) if parts.tokenizer else Template.stand_in()
 
 
 def attached(parts: Components, config: ModelConfig) -> TemporalLLLite:

@@ -16,6 +16,7 @@ from sidestream.config import Fit, ModelConfig, Size, StreamConfig
 from sidestream.console import EXIT_CODES, Printer, complain, progress_bar, stages, stopping
 from sidestream.errors import INTERRUPTED, ConfigError, SidestreamError
 from sidestream.flags import (
+    Bench,
     Command,
     Demo,
     Doctor,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from sidestream.doctor import Load
     from sidestream.report import Report
     from sidestream.stylizer import Stylizer
-    from sidestream.types import Pixels
+    from sidestream.types import Pixels, Record
 
 
 def main(arguments: Sequence[str] | None = None, *, load: Load | None = None) -> int:
@@ -190,6 +191,38 @@ def evaluate(command: Eval, printer: Printer, load: Load) -> int:
     return 0
 
 
+def bench(command: Bench, printer: Printer, load: Load) -> int:
+    from sidestream.bench import suite
+    from sidestream.bench.bench import Bench as Measured
+    from sidestream.bench.report import is_curve, line
+    from sidestream.demo import make_folder
+
+    zoo.find(command.model, command.loading.revision)
+    make_folder(command.output_dir)
+    experiment = suite.EXPERIMENTS[command.what]
+    frames = experiment.quick if command.quick else experiment.frames
+    bench = Measured(
+        load,
+        command.model,
+        command.loading,
+        command.stream,
+        frames=command.frames or frames,
+        rounds=min(command.rounds, 2) if command.quick else command.rounds,
+        quick=command.quick,
+        file_to_file=command.file_to_file,
+        rate=command.rate,
+    )
+
+    def told(record: Record) -> None:
+        if not is_curve(record):
+            printer.say(line(record))
+
+    found = suite.perform(command.what, bench, command.output_dir, told)
+    printer.say(f"the report is {command.output_dir / suite.REPORT}")
+    printer.json([asdict(record) for record in found])
+    return 0
+
+
 def train(command: Train, printer: Printer) -> int:
     from sidestream.demo import make_folder
     from sidestream.models import nano
@@ -244,6 +277,8 @@ def _run(command: Command, printer: Printer, load: Load) -> int:
             return metrics(command, printer)
         case Eval():
             return evaluate(command, printer, load)
+        case Bench():
+            return bench(command, printer, load)
         case Train():
             return train(command, printer)
         case _:

@@ -156,6 +156,41 @@ class Eval(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bench(Command):
+    """Measure how fast a model restyles on this machine, on frames made here; writes records, a report and charts."""
+
+    what: Positional[Literal["baseline", "sustained", "profile", "scaling", "refresh", "memory"]]
+    """baseline: beside the paper's loop, re-created, and diffusers' pipeline, in turns. sustained: a long run, how even it is and how late. profile: time and work of every stage, by what the machine can do. scaling: batches, streams, steps, sizes. refresh: how often text and conditioning are made anew. memory: what is taken, and whether it grows."""
+    model: Annotated[str, arg(metavar="NAME")] = "nano"
+    """A name from `sidestream models`, a folder in diffusers layout, or a hub id owner/name; twin has the released sizes and random weights."""
+    frames: DisallowNone[int | None] = None
+    """Frames of each run that is measured. Default: what the measurement needs, fewer with --quick."""
+    rounds: int = 5
+    """How often the loops take turns in baseline; with --quick at most 2."""
+    rate: DisallowNone[float | None] = None
+    """In sustained, frames a second that come in, as from a camera; latency is then from when each was due. Default: as fast as they are taken."""
+    file_to_file: bool = False
+    """In baseline, from file to file in place of from memory to memory."""
+    quick: bool = False
+    """A look of about a minute on two cores: fewer frames and fewer rows."""
+    output_dir: Path = Path("out/bench")
+    """Folder for the records, the report and the charts."""
+    stream: StreamConfig = StreamConfig()
+    loading: ModelConfig = ModelConfig()
+
+    def __post_init__(self) -> None:
+        within(1, 100, rounds=self.rounds)
+        if self.rate is not None:
+            within(0.1, 1000, rate=self.rate)
+        if self.frames is not None:
+            within(1, 1_000_000, frames=self.frames)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.output_dir,)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train(Command):
     """Train nano, or a temporal adapter for it, from pictures that are rendered first. What is stopped can be gone on with."""
 
@@ -178,6 +213,7 @@ COMMANDS = cast(
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Metrics, subcommand("metrics")]
     | Annotated[Eval, subcommand("eval")]
+    | Annotated[Bench, subcommand("bench")]
     | Annotated[Train, subcommand("train")],
 )
 
@@ -267,7 +303,17 @@ def _parse(arguments: Sequence[str], default: Command | None = None) -> Command:
 def _as_typed(sentence: str) -> str:
     """A sentence about a setting, which begins with its name, with the flag's name."""
     name, space, rest = sentence.partition(" ")
-    kinds = (Demo, Eval, Train, TrainConfig, FileOptions, StreamConfig, Schedule, ModelConfig)
+    kinds = (
+        Demo,
+        Eval,
+        Bench,
+        Train,
+        TrainConfig,
+        FileOptions,
+        StreamConfig,
+        Schedule,
+        ModelConfig,
+    )
     settings = {field.name for kind in kinds for field in fields(kind)}
     return f"--{name.replace('_', '-')}{space}{rest}" if name in settings else sentence
 

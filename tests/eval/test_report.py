@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sidestream import records
 from sidestream.errors import SinkError
-from sidestream.eval import records, sheets
+from sidestream.eval import sheets
 from sidestream.eval.bench import Extent
 from sidestream.eval.findings import findings, summary
 from sidestream.eval.nano import evaluate
 from sidestream.eval.report import document
 from sidestream.eval.results import Results
+from sidestream.media.stills import save
 from sidestream.types import Record
 
 
@@ -110,7 +112,7 @@ def test_a_folder_that_cannot_be_written_to(painter, clip, tmp_path: Path):
         evaluate(painter, [clip], tmp_path)
     (tmp_path / "a.png").mkdir()
     with pytest.raises(SinkError, match=r"a\.png could not be written"):
-        sheets.save(tmp_path / "a.png", clip.frames[0])
+        save(tmp_path / "a.png", clip.frames[0])
 
 
 def test_a_sheet_shows_pictures_as_they_are():

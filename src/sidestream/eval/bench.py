@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sidestream import records
 from sidestream.config import Size, StreamConfig
-from sidestream.eval import records
 from sidestream.report import environment
 from sidestream.stylizer import Picture, Stylizer
 from sidestream.synth.styles import STYLES

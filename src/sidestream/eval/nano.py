@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sidestream import records
 from sidestream.console import Progress
-from sidestream.errors import SinkError
-from sidestream.eval import records, sheets
+from sidestream.eval import sheets
 from sidestream.eval.bench import Bench
 from sidestream.eval.clips import Clip
 from sidestream.eval.experiments import expected_frames, run
 from sidestream.eval.report import document
+from sidestream.media.stills import save
 from sidestream.types import Record
 
-RECORDS, REPORT = "records.jsonl", "report.md"
+REPORT = "report.md"
 
 
 def evaluate(
@@ -27,15 +28,15 @@ def evaluate(
 ) -> list[Record]:
     """Fills a folder, replacing what an earlier run left; when it is stopped, with what there is by then."""
     bench = _counting(bench, clips, progress)
-    _clear(folder)
+    records.clear(folder, records.FILE, REPORT)
     found: list[Record] = []
     pictures: list[str] = []
     try:
         for name, pixels in sheets.sheets(bench, clips):
-            sheets.save(folder / f"{name}.png", pixels)
+            save(folder / f"{name}.png", pixels)
             pictures.append(name)
         for record in run(bench, clips):
-            records.append(folder / RECORDS, record)
+            records.append(folder / records.FILE, record)
             found.append(record)
     finally:
         (folder / REPORT).write_text(document(found, pictures, bench.model), "utf-8")
@@ -52,12 +53,3 @@ def _counting(bench: Bench, clips: Sequence[Clip], progress: Progress) -> Bench:
         progress(done, expected)
 
     return replace(bench, tick=tick)
-
-
-def _clear(folder: Path) -> None:
-    try:
-        for path in (folder / RECORDS, folder / REPORT):
-            path.unlink(missing_ok=True)
-            path.touch()
-    except OSError as error:
-        raise SinkError(f"{folder} cannot be written to ({error.strerror})") from error

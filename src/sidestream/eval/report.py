@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 
 from sidestream.eval.bench import DRAWN, STEPS, UNSEEN
 from sidestream.eval.findings import findings, summary
 from sidestream.eval.results import Results
 from sidestream.eval.streams import OFF, ON, REFERENCES, STEADY
+from sidestream.records import Row, table
 from sidestream.types import Record
-
-Row = Sequence[str]
 
 
 def document(records: Iterable[Record], pictures: Sequence[str], model: str) -> str:
@@ -25,12 +24,12 @@ def document(records: Iterable[Record], pictures: Sequence[str], model: str) -> 
         f" {around.get('sidestream')}, torch {around.get('torch')}, {around.get('device')}, threads"
         f" {around.get('threads')}. Every figure is a mean of records in records.jsonl.",
         f"## What is wanted: {sum(met)} of {len(met)} met",
-        _table(("what", "wanted", "found", "met"), map(_bold_no, summary(results))),
+        table(("what", "wanted", "found", "met"), map(_bold_no, summary(results))),
     ]
-    for title, note, table in TABLES:
-        lines = table(results)
+    for title, note, drawn in TABLES:
+        lines = drawn(results)
         if len(lines) > 1:
-            parts += [f"## {title}", note, _table(lines[0], lines[1:])]
+            parts += [f"## {title}", note, table(lines[0], lines[1:])]
     parts += [f"## {name}\n\n![{name}]({name}.png)" for name in pictures]
     return "\n\n".join(parts) + "\n"
 
@@ -229,14 +228,3 @@ def _percent(share: float, sign: str = "") -> str:
 
 def _bold_no(row: dict[str, str]) -> Row:
     return (*list(row.values())[:-1], "yes" if row["met"] == "yes" else "**no**")
-
-
-def _table(head: Row, lines: Iterable[Row]) -> str:
-    return "\n".join(_lines(head, lines))
-
-
-def _lines(head: Row, lines: Iterable[Row]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for line in lines:
-        yield f"| {' | '.join(line)} |"

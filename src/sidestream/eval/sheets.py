@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from sidestream.config import StreamConfig
-from sidestream.errors import SinkError
 from sidestream.eval.bench import DRAWN, UNSEEN, Bench, size_of, turned
 from sidestream.eval.clips import Clip
 from sidestream.eval.streams import OFF, ON
@@ -84,16 +82,6 @@ def sheet(cells: Cells, columns: Sequence[str]) -> Pixels:
         for row, line in cells.items()
     ]
     return np.vstack([np.hstack(line) for line in tiles])
-
-
-def save(path: Path, pixels: Pixels) -> None:
-    import cv2
-
-    _, data = cv2.imencode(".png", pixels[..., ::-1])
-    try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise SinkError(f"{path} could not be written ({error.strerror})") from error
 
 
 def _tile(pixels: Pixels, label: str) -> Pixels:

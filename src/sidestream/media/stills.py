@@ -45,6 +45,14 @@ class FolderWriter:
         """Every picture is already on disk."""
 
 
+def save(path: Path, pixels: Pixels) -> None:
+    """A picture of a report."""
+    try:
+        _save(path, pixels)
+    except OSError as error:
+        raise SinkError(f"{path} could not be written ({error.strerror})") from error
+
+
 def _save(path: Path, pixels: Pixels) -> None:
     import cv2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sidestream.eval import records
+from sidestream import records
 from sidestream.types import Record
 
 

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# All that `sidestream bench` measures, on one machine with a GPU, within ten minutes and without network.
+#
+#   benchmarks/gpu.sh [--device cuda] [--model twin] [--out FOLDER] [--wheels FOLDER] [--seconds N] [--quick] [-- FLAG...]
+#
+# --wheels   a folder of .whl files that this machine lacks; they are unpacked into a folder that is gone afterwards
+# --seconds  what there is, 570 unless given: a measurement is cut off there, and those behind it are left out, by name
+# --quick    a look, as `sidestream bench --quick`
+# FLAG...    for every measurement, such as --compile
+#
+# Each measurement fills a folder of FOLDER; FOLDER/records.jsonl has every record, and the last output is a table of
+# them. SIDESTREAM_COMMIT names the commit where this is a copy without its repository. On a machine without a GPU:
+#
+#   benchmarks/gpu.sh --device cpu --model nano --quick -- --size 64x64
+set -uo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+device=cuda model=twin out=out/gpu wheels="" seconds=570 quick=()
+while (($#)); do
+  case "$1" in
+    --device) device="$2"; shift 2 ;;
+    --model) model="$2"; shift 2 ;;
+    --out) out="$2"; shift 2 ;;
+    --wheels) wheels="$2"; shift 2 ;;
+    --seconds) seconds="$2"; shift 2 ;;
+    --quick) quick=(--quick); shift ;;
+    --) shift; break ;;
+    *) echo "gpu.sh: there is no option $1: see the head of this script" >&2; exit 2 ;;
+  esac
+done
+flags=("$@")
+
+python="${PYTHON:-python3}"
+site="$(mktemp -d)"
+trap 'rm -rf "$site"' EXIT
+if [[ -n "$wheels" ]]; then
+  "$python" -m pip install --quiet --no-index --no-deps --no-compile --target "$site" "$wheels"/*.whl || exit
+fi
+# What is given goes before what is installed here, and the source beside this script before both.
+export PYTHONPATH="$here/src:$site${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1
+
+mkdir -p "$out" || exit
+: >"$out/records.jsonl" || exit
+missed=()
+
+measure() { # NAME SUBCOMMAND FLAG...: one measurement into a folder of its name
+  local name="$1" left=$((seconds - SECONDS))
+  shift
+  if ((left < 5)); then
+    missed+=("$name")
+    return
+  fi
+  echo "== $name, after $SECONDS s"
+  timeout --signal=INT --kill-after=10 "$left" "$python" -m sidestream bench "$@" --model "$model" \
+    --device "$device" --output-dir "$out/$name" "${quick[@]}" "${flags[@]}" || missed+=("$name")
+  # What was cut off leaves what it has.
+  cat "$out/$name/records.jsonl" >>"$out/records.jsonl" 2>/dev/null
+}
+
+[[ "$device" == cuda* ]] && nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+# What is asked for first comes first: the later, the likelier to be cut off.
+measure sustained-b8 sustained --batch 8
+measure sustained-b1 sustained --batch 1
+measure sustained-b1-k4 sustained --batch 1 --steps 4
+measure live-b1 sustained --batch 1 --rate 30
+measure profile-b8 profile --batch 8
+measure profile-b1 profile --batch 1
+measure baseline baseline --batch 8 --rounds 3
+measure scaling scaling
+measure refresh refresh
+measure memory memory
+
+((${#missed[@]})) && echo "== not whole: ${missed[*]}"
+echo "== $SECONDS s; $(wc -l <"$out/records.jsonl") records in $out/records.jsonl"
+"$python" "$here/benchmarks/table.py" "$out/records.jsonl" || exit
+((${#missed[@]} == 0))
