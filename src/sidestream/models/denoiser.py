@@ -120,7 +120,8 @@ class Denoiser:
                 hidden = torch.cat((hidden, passed.pop()), dim=1)
                 hidden = self._layer(resnet, transformer, hidden, next(times), text.kv, bias)
             if block.upsamplers is not None:
-                hidden = block.upsamplers[0](hidden)
+                doubled = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
+                hidden = block.upsamplers[0].conv(doubled)
 
         hidden = unet.conv_out(F.silu(unet.conv_norm_out(hidden)))
         return hidden[..., : latents_BCHW.shape[-1]]
