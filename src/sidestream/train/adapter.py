@@ -1,8 +1,8 @@
 """Trains the temporal adapter: to carry the last output on where flow says it went, as sharp as a fresh painting.
 
 What it is shown is what the engine will show it: an output moved by estimated flow over 1 to 8 frames, the input where
-flow has no trust. The outputs are paintings or the model's own. What it learns to give is the painting of the earlier
-frame moved by the known flow, mixed with a fresh one, and the fresh one alone where something came into view; its
+flow has no trust. The outputs are paintings or the model's own. What it learns to give is that same output moved by the
+known flow, mixed with a fresh painting, and the fresh one alone where something came into view; its
 strokes are to be as strong as those of the fresh one, since mixing softens.
 """
 
@@ -43,7 +43,7 @@ class Habits:
 
 @dataclass(frozen=True)
 class Scene:
-    """Two frames of a clip, and what the adapter is to make of the second."""
+    """Two frames of a clip, how they are painted, and how the one moved to the other."""
 
     earlier: Pixels
     input: Pixels
@@ -51,8 +51,8 @@ class Scene:
     """The earlier frame, painted."""
     fresh: Pixels
     """The later frame, painted."""
-    wanted: Pixels
     prompt: str
+    known: Backward
     estimated: Backward
 
 
@@ -81,7 +81,6 @@ class AdapterLoss:
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         scenes = [self._scene(random) for _ in range(habits.batch)]
         inputs = _stacked(scene.input for scene in scenes)
-        wanted = _stacked(scene.wanted for scene in scenes)
         fresh = _stacked(scene.fresh for scene in scenes)
         with torch.no_grad():
             text = self._told(inputs, scenes)
@@ -89,6 +88,7 @@ class AdapterLoss:
             if random.random() < habits.own:
                 outputs = self._own(scenes, generator)
             shown = self._shown(scenes, outputs, inputs)
+            wanted = self._wanted(scenes, outputs)
             source, target = (model.encode_image(side.to(model.dtype)) for side in (inputs, wanted))
         present = torch.from_numpy(random.random(habits.batch) >= habits.absent).float()
         with self._adapter.trained_form(shown, present.view(-1, 1, 1)):
@@ -108,14 +108,13 @@ class AdapterLoss:
         style = str(random.choice(self._styles))
         earlier, now = (np.array(passages.frames[clip, time]) for time in (first, last))
         before, fresh = (self._painters[style](picture) for picture in (earlier, now))
-        known = passages.known(clip, first, last)
         return Scene(
             earlier,
             now,
             before,
             fresh,
-            held(before, fresh, known, self._habits.hold),
             self._instruct(style, random),
+            passages.known(clip, first, last),
             passages.estimated(clip, first, last),
         )
 
@@ -142,6 +141,14 @@ class AdapterLoss:
         backward = torch.from_numpy(np.stack([scene.estimated.flow for scene in scenes]))
         hidden = torch.from_numpy(np.stack([scene.estimated.occluded for scene in scenes]))
         return torch.where(hidden[:, None], inputs, warp(outputs, backward))
+
+    def _wanted(self, scenes: Sequence[Scene], outputs: torch.Tensor) -> torch.Tensor:
+        """Held is what was shown: were it the painting where the model's own was shown, to hold on would not pay."""
+        given = ((outputs + 1) * 127.5).round().permute(0, 2, 3, 1).to(torch.uint8).numpy()
+        return _stacked(
+            held(before, scene.fresh, scene.known, self._habits.hold)
+            for before, scene in zip(given, scenes, strict=True)
+        )
 
     def _answer(
         self, source: torch.Tensor, text: TextState, generator: torch.Generator, size: Size
