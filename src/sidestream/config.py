@@ -184,9 +184,9 @@ class TrainConfig:
     clips: int = 500
     """Clips to render for the adapter."""
     autoencoder_steps: int = 7000
-    steps: int = 4500
+    steps: int = 7400
     """Of the encoder and denoiser."""
-    adapter_steps: int = 450
+    adapter_steps: int = 1500
     """Of the temporal adapter, every other one on pictures without it, so that the denoiser stays what it is."""
     immiscible: bool = False
     """Give each painting of a batch the noise nearest to it."""
