@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from sidestream.config import Size
 from sidestream.errors import SinkError
+from sidestream.synth import worlds
 from sidestream.train import pictures
 from sidestream.train.pictures import drawn, painted
 from sidestream.types import Pixels
@@ -70,11 +72,12 @@ def test_what_was_interrupted_goes_on_to_the_same_bytes(tmp_path: Path):
     assert parts.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_several_workers_draw_the_same_bytes(tmp_path: Path):
     one, two = tmp_path / "one.npy", tmp_path / "two.npy"
-    drawn(one, 6, SIZE, draw, told=untold)
-    drawn(two, 6, SIZE, draw, workers=2, told=untold)
+    size = Size(64, 64)
+    world = partial(worlds.picture, size=size)
+    drawn(one, 6, size, world, told=untold)
+    drawn(two, 6, size, world, workers=2, told=untold)
     assert two.read_bytes() == one.read_bytes()
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,9 @@ def _each(fill: Callable[[Piece], None], pieces: Iterable[Piece], workers: int) 
     if workers == 1:
         yield from map(fill, pieces)
         return
-    with ProcessPoolExecutor(workers, initializer=_alone) as pool:
+    # Not forked: a lock that another thread holds at that moment would stay locked for ever.
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_alone) as pool:
         yield from pool.map(fill, pieces)
 
 
