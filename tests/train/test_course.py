@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,6 +79,14 @@ def test_its_model_folder_loads_as_any(folder: Path):
     parts = components.load(folder / "model", torch.float32, CPU)
     assert parts.tokenizer is not None
     assert len(parts.tokenizer) <= course.WORDS
+
+
+def test_its_files_can_be_shared_and_say_what_they_hold(folder: Path):
+    config = json.loads((folder / "model" / "text_encoder" / "config.json").read_text())
+    assert config["dtype"] == "float16"
+    found = list((folder / "model").rglob("*.safetensors"))
+    assert len(found) == 4
+    assert all(path.stat().st_mode & 0o777 == 0o644 for path in found)
 
 
 def test_its_model_and_adapter_restyle(folder: Path):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from sidestream.adapter.temporal import TemporalLLLite
 from sidestream.config import Size
@@ -22,7 +21,7 @@ from sidestream.models.dreamlite import DreamLite
 from sidestream.sampler import TRAIN_STEPS
 from sidestream.train.autoencoder import as_floats
 from sidestream.train.lessons import Instruct, prompts_of
-from sidestream.train.losses import picture_loss, texture_loss
+from sidestream.train.losses import latent_loss, picture_loss, texture_loss
 from sidestream.train.passages import Passages
 from sidestream.train.pictures import Painter
 from sidestream.types import Pixels, TextState
@@ -93,11 +92,11 @@ class AdapterLoss:
         present = torch.from_numpy(random.random(habits.batch) >= habits.absent).float()
         with self._adapter.trained_form(shown, present.view(-1, 1, 1)):
             answer = self._answer(source, text, generator, _size(inputs))
-        squared = F.mse_loss(answer, target.float())
+        latents = latent_loss(answer, target.float())
         made = self._decode(answer.to(model.dtype)).float()
         seen = picture_loss(made, wanted, 0.0) + habits.texture * texture_loss(made, fresh)
-        loss = squared + 0.5 * F.l1_loss(answer, target.float()) + 2 * seen
-        return loss, {"held latent": float(squared.detach()), "held picture": float(seen.detach())}
+        figures = {"held latent": float(latents.detach()), "held picture": float(seen.detach())}
+        return latents + 2 * seen, figures
 
     def _scene(self, random: np.random.Generator) -> Scene:
         passages = self._passages

@@ -6,7 +6,6 @@ close to those that the shipped weights were trained with; docs/lab-notes.md tel
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,11 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from sidestream.adapter import checkpoint
 from sidestream.adapter.temporal import TemporalLLLite, attach
 from sidestream.config import ModelConfig, Size, TrainConfig
 from sidestream.console import Told
-from sidestream.models import components, zoo
+from sidestream.models import components
 from sidestream.models.components import Components
 from sidestream.models.dreamlite import DreamLite
 from sidestream.models.instruct.template import Template
@@ -35,6 +33,7 @@ from sidestream.synth.photos import photographs
 from sidestream.synth.styles import STYLES
 from sidestream.train.adapter import AdapterLoss, Habits
 from sidestream.train.autoencoder import AutoencoderLoss
+from sidestream.train.export import save, save_adapter
 from sidestream.train.guidance import Guidance
 from sidestream.train.lessons import SOURCE, Lessons, Meal, Shelves
 from sidestream.train.loop import Loop, Loss, Pace, Parts, weights_of
@@ -154,7 +153,7 @@ class Course:
             if self._run(pace, "adapter", learning, self._steady(model, parts, adapter), learned):
                 self._save(start, learned)
                 origin = {"model": "nano", "step": pace.steps}
-                checkpoint.save(adapter, self.model_folder / zoo.ADAPTER, origin)
+                save_adapter(adapter, self.model_folder, origin)
                 return True
         return False
 
@@ -186,7 +185,7 @@ class Course:
             for name, weight in weights_of(modules_of(parts)).items():
                 if name in learned:
                     weight.copy_(learned[name])
-        save(parts, self.model_folder)
+        save(parts, self.model_folder, SQUARE.width * SQUARE.height, VISION_SIZE)
 
     def _autoencoder(self, parts: Components, learned: dict[str, torch.Tensor]) -> bool:
         nn.Module.to(parts.vae, self._dtype)
@@ -294,31 +293,6 @@ def modules_of(parts: Components) -> Parts:
 
 def _copied(parts: Components) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in weights_of(modules_of(parts)).items()}
-
-
-def save(parts: Components, folder: Path) -> None:
-    """In diffusers layout, in half the bytes."""
-    parts.to(CPU, torch.float16)
-    parts.unet.save_pretrained(folder / "unet")
-    parts.vae.save_pretrained(folder / "vae")
-    _without(folder / "vae" / "config.json", "block_out_channels")
-    parts.text_encoder.save_pretrained(folder / "text_encoder")
-    assert parts.tokenizer is not None
-    parts.tokenizer.save_pretrained(folder / "tokenizer")
-    scheduler = folder / "scheduler" / "scheduler_config.json"
-    scheduler.parent.mkdir(exist_ok=True)
-    scheduler.write_text(json.dumps(dict(parts.scheduler), indent=2) + "\n")
-    sizes = {"pixels": SQUARE.width * SQUARE.height, "vision_size": VISION_SIZE}
-    (folder / zoo.SIZES).write_text(json.dumps(sizes) + "\n")
-    for weights in folder.rglob("*.safetensors"):
-        weights.chmod(0o644)  # the library writes them for their owner only
-
-
-def _without(path: Path, key: str) -> None:
-    """Drops an entry that the library writes and, reading it again, warns of."""
-    config = json.loads(path.read_text("utf-8"))
-    config.pop(key, None)
-    path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
 
 def _words() -> PreTrainedTokenizerBase:

@@ -1,4 +1,4 @@
-"""What of a picture has to be right besides its latents."""
+"""What has to be right: latents, colours, edges, strokes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import torch.nn.functional as F
 
 CELL = 8
 """Side of the squares whose strokes are counted together; they overlap by half, so that no grid of theirs shows."""
+
+
+def latent_loss(given_BCHW: torch.Tensor, wanted_BCHW: torch.Tensor) -> torch.Tensor:
+    return F.mse_loss(given_BCHW, wanted_BCHW) + 0.5 * F.l1_loss(given_BCHW, wanted_BCHW)
 
 
 def picture_loss(

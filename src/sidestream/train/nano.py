@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from sidestream.models.dreamlite import DreamLite
 from sidestream.sampler import TRAIN_STEPS
 from sidestream.train.autoencoder import LATENT_NOISE
 from sidestream.train.guidance import Guidance
 from sidestream.train.lessons import Lesson, Lessons, Meal
-from sidestream.train.losses import picture_loss
+from sidestream.train.losses import latent_loss, picture_loss
 from sidestream.train.pairing import least_distance
 
 LATER_SIGMAS = (0.3, 0.9)
@@ -98,9 +97,8 @@ class RestyleLoss:
     def _judge(
         self, lesson: Lesson, answer_BCHW: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        squared = F.mse_loss(answer_BCHW, lesson.target_BCHW)
-        loss = squared + 0.5 * F.l1_loss(answer_BCHW, lesson.target_BCHW)
-        figures = {"latent": float(squared.detach())}
+        loss = latent_loss(answer_BCHW, lesson.target_BCHW)
+        figures = {"latent": float(loss.detach())}
         if self._weights.pixels:
             seen = self._seen(answer_BCHW, lesson, self._weights.texture)
             loss = loss + self._weights.pixels * seen
