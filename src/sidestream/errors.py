@@ -6,7 +6,8 @@ SidestreamError
 ├── SourceError      a video that cannot be read
 ├── SinkError        a file that cannot be written
 ├── ModelError       weights that cannot be loaded
-└── EngineError      a failure while frames are being rendered
+├── EngineError      a failure while frames are being rendered
+└── FullError        every seat of a live studio is taken
 
 Messages are one sentence: what was given, what was expected, what to do.
 """
@@ -43,3 +44,7 @@ class ModelError(SidestreamError):
 
 class EngineError(SidestreamError):
     exit_code = 6
+
+
+class FullError(SidestreamError):
+    exit_code = 7
