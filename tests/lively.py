@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sidestream import Stylizer
+from sidestream.adapter.detail import TemporalDetail
 from sidestream.adapter.temporal import randomise
 from sidestream.build import assemble, attached
 from sidestream.config import ModelConfig
@@ -46,11 +47,13 @@ def components(seed: int = 0) -> Components:
     return parts
 
 
-def load(config: ModelConfig = ModelConfig()) -> Stylizer:
-    """As `Stylizer.load("nano")`, on the CPU."""
+def load(config: ModelConfig = ModelConfig(), *, detail: bool = False) -> Stylizer:
+    """As `Stylizer.load("nano")`, on the CPU, with an adapter inside the denoiser, or one behind the decoder."""
     parts = components().to(torch.device("cpu"), torch.float32)
     adapter = None
-    if config.adapter != "none":
+    if detail:
+        adapter = TemporalDetail().requires_grad_(False)
+    elif config.adapter != "none":
         adapter = attached(parts, config)
         randomise(adapter, seed=0, gain=2.0)
     return Stylizer(assemble(zoo.find("nano"), parts, adapter, config))

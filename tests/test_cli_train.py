@@ -17,7 +17,7 @@ from sidestream.config import TrainConfig
 from sidestream.console import stages
 from sidestream.errors import ConfigError
 from sidestream.models.nano import FOLDER
-from sidestream.train import course
+from sidestream.train import steadying
 
 
 class Terminal(StringIO):
@@ -48,6 +48,9 @@ class Asked:
     def adapter(self, start: Path) -> bool:
         return self._note("adapter", start)
 
+    def lllite(self, start: Path) -> bool:
+        return self._note("lllite", start)
+
     def _note(self, *what: object) -> bool:
         self.asked.append(what)
         if self.signalled:
@@ -58,7 +61,7 @@ class Asked:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
-    monkeypatch.setattr(course, "Course", asked)
+    monkeypatch.setattr(steadying, "SteadyCourse", asked)
     return asked
 
 
@@ -78,7 +81,7 @@ def test_nano_is_trained_in_the_folder_that_is_given(run, asked: Asked, tmp_path
     assert json.loads(report.read_text()) == {"folder": str(folder / "model"), "finished": True}
 
 
-@pytest.mark.parametrize("what", ["nano", "adapter"])
+@pytest.mark.parametrize("what", ["nano", "adapter", "lllite"])
 def test_training_goes_on_from_a_model_folder(run, asked: Asked, tmp_path: Path, what: str):
     out = tmp_path / "out"
     assert run("train", what, "--model", tmp_path, "--folder", out).code == 0

@@ -248,12 +248,14 @@ def test_farneback_goes_across_the_gap_at_once(pool):
 )
 def test_nothing_is_computed_that_nobody_uses(pool, name, refresh, blend, work):
     batch = batch_of(jobs_of("a", frames((1, 1), 5), refresh))
-    flows_of(batch, name, blend=blend, pool=pool)
+    flows_of(batch, name, stepwise=blend, pool=pool)
     assert pool.done == work
 
 
 def test_blending_gives_each_job_the_flow_to_the_frame_just_before(pool):
-    flows = flows_of(batch_of(jobs_of("a", frames((3, 1), 4), "x--")), "dis", blend=True, pool=pool)
+    flows = flows_of(
+        batch_of(jobs_of("a", frames((3, 1), 4), "x--")), "dis", stepwise=True, pool=pool
+    )
     means = [field[24:-24, 24:-24].mean((0, 1)) for field in flows.step]
     assert np.allclose(means, [(-3, -1)] * 3, atol=0.3)
     assert np.array_equal(flows.step[0], flows.anchor[0])
@@ -262,7 +264,7 @@ def test_blending_gives_each_job_the_flow_to_the_frame_just_before(pool):
 
 def test_a_first_frame_has_nothing_to_warp(pool):
     jobs = jobs_of("a", frames((3, 1), 4), "xxx", anchored=False)
-    flows = flows_of(batch_of(jobs), "dis", blend=True, pool=pool)
+    flows = flows_of(batch_of(jobs), "dis", stepwise=True, pool=pool)
     assert flows.anchor == flows.occluded == (None, None, None)
     assert [field is None for field in flows.step] == [True, False, False]
 
@@ -279,9 +281,9 @@ def test_interleaved_streams_get_the_flows_they_get_alone(pool, name):
     one = jobs_of("a", frames((3, 1), 4), "-xx")
     other = jobs_of("b", frames((-2, 2), 4, seed=5), "x-x")
     mixed = [job for pair in zip(one, other, strict=True) for job in pair]
-    both = flows_of(batch_of(mixed), name, blend=True, pool=pool)
+    both = flows_of(batch_of(mixed), name, stepwise=True, pool=pool)
     for first, jobs in enumerate((one, other)):
-        alone = flows_of(batch_of(jobs), name, blend=True, pool=pool)
+        alone = flows_of(batch_of(jobs), name, stepwise=True, pool=pool)
         fields = (both.anchor, both.occluded, both.step, both.step_occluded)
         assert equal(Flows(*(field[first::2] for field in fields)), alone)
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import lively
 from pictures import sliding
 from sidestream import Controls, Frame, Stylizer
 from sidestream.batching import consecutive
@@ -302,6 +303,48 @@ def test_blending_does_not_cross_a_cut(nano):
     alone = run(nano, frames(after, start=6), size="96x64", blend=0.8)
     assert joined[6].plan.reasons == ("cut",)
     assert furthest(joined[6:], alone) <= 1
+
+
+@pytest.fixture(scope="module")
+def detailed() -> Iterator[Stylizer]:
+    with lively.load(detail=True) as stylizer:
+        yield stylizer
+
+
+def test_details_come_from_the_picture_before_in_every_batch_alike(detailed):
+    one_by_one, by_four = (run(detailed, SCENE, batch=batch) for batch in (1, 4))
+    plain = run(detailed, SCENE, stability=0.0)
+    assert furthest(one_by_one, by_four) <= 1
+    assert furthest(one_by_one[:1], plain[:1]) <= 1
+    assert distance(one_by_one[1:], plain[1:]) >= 8
+
+
+def test_details_are_those_of_the_own_stream(detailed):
+    with (
+        detailed.open("oil painting", **SMALL) as first,
+        detailed.open("pencil sketch", seed=3, **SMALL) as second,
+    ):
+        both = list(detailed.together([(first, SCENE), (second, OTHER_SCENE)]))
+        apart = [[one for one in both if one.stream is each.stream] for each in (first, second)]
+    assert furthest(apart[0], run(detailed, SCENE)) <= 1
+    assert furthest(apart[1], run(detailed, OTHER_SCENE, prompt="pencil sketch", seed=3)) <= 1
+
+
+def test_details_do_not_cross_a_cut(detailed):
+    before, after = sliding(6, 0), sliding(6, 7)
+    joined = run(detailed, frames([*before, *after]), size="96x64")
+    alone = run(detailed, frames(after, start=6), size="96x64")
+    assert joined[6].plan.reasons == ("cut",)
+    assert furthest(joined[6:], alone) <= 1
+
+
+def test_details_are_left_out_where_conditioning_is_not_due(detailed):
+    styled = run(detailed, SCENE, batch=1, schedule=Schedule(cond_every=4))
+    plain = run(detailed, SCENE, batch=1, stability=0.0)
+    apart = np.abs(levels(styled) - levels(plain)).mean(axis=(1, 2, 3))
+    due = [one.plan.conditioning == "refresh" for one in styled]
+    assert 0 < sum(due) < 6
+    assert [bool(gap > 1) for gap in apart] == due
 
 
 def test_a_cut_between_two_runs_is_seen(nano):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from sidestream.adapter import checkpoint
+from sidestream.adapter import checkpoint, detail
+from sidestream.adapter.detail import TemporalDetail
 from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
@@ -19,6 +20,8 @@ from sidestream.models.components import Components
 from sidestream.models.dreamlite import DreamLite
 from sidestream.models.instruct.template import Template
 from sidestream.render import SCRATCH_ROWS
+
+Adapter = TemporalLLLite | TemporalDetail
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +36,11 @@ class Built:
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model's components where they will run, and its adapter, which is attached to them."""
+    """A model's components where they will run, and its adapter; one for the U-Net is attached to it."""
 
     entry: zoo.Entry
     parts: Components
-    adapter: TemporalLLLite | None
+    adapter: Adapter | None
     notes: tuple[str, ...] = ()
 
 
@@ -60,19 +63,26 @@ def load(name: str, config: ModelConfig) -> Loaded:
 def assemble(
     entry: zoo.Entry,
     parts: Components,
-    adapter: TemporalLLLite | None,
+    adapter: Adapter | None,
     config: ModelConfig,
     backend: str = INDUCTOR,
     notes: tuple[str, ...] = (),
 ) -> Built:
-    """An engine round components that are where they will run, and an adapter that is attached to them."""
+    """An engine round components that are where they will run, and an adapter that is there or attached to them."""
     model = DreamLite(
         parts,
         template_of(parts),
         vision_size=config.vision_size or entry.vision_size,
         compile_backend=backend if config.compile else None,
     )
-    engine = Engine(model, adapter, model.device, model.dtype, config.flow_threads)
+    engine = Engine(
+        model,
+        adapter if isinstance(adapter, TemporalLLLite) else None,
+        model.device,
+        model.dtype,
+        config.flow_threads,
+        detail=adapter if isinstance(adapter, TemporalDetail) else None,
+    )
     return Built(entry, config, model, engine, model.device, notes)
 
 
@@ -136,7 +146,7 @@ def _components(
 
 def _adapter(
     entry: zoo.Entry, config: ModelConfig, parts: Components
-) -> tuple[TemporalLLLite | None, tuple[str, ...]]:
+) -> tuple[Adapter | None, tuple[str, ...]]:
     """The adapter that was asked for, attached, and what there is to say about it."""
     if config.adapter == "none":
         return None, ()
@@ -151,6 +161,8 @@ def _adapter(
         raise ModelError(
             f"there is no adapter file {path}: give none, default or a .safetensors file"
         )
+    if path is not None and checkpoint.kind_of(path) == detail.KIND:
+        return detail.load(path).to(parts.unet.device), ()
     adapter = attached(parts, config)
     if path is None:  # what is built in memory has random weights, and so has its adapter
         randomise(adapter, seed=0, gain=2.0)

@@ -226,7 +226,7 @@ def bench(command: Bench, printer: Printer, load: Load) -> int:
 def train(command: Train, printer: Printer) -> int:
     from sidestream.demo import make_folder
     from sidestream.models import nano
-    from sidestream.train.course import Course
+    from sidestream.train.steadying import SteadyCourse
 
     start = nano.FOLDER if command.model == "nano" else command.model and Path(command.model)
     if start and not start.is_dir():
@@ -236,9 +236,12 @@ def train(command: Train, printer: Printer) -> int:
     make_folder(command.training.folder)
     _quiet()
     with stopping() as caught, stages() as told:
-        course = Course(command.training, told, lambda: bool(caught))
-        adapting = command.what == "adapter"
-        done = course.adapter(start or nano.FOLDER) if adapting else course.nano(start or None)
+        course = SteadyCourse(command.training, told, lambda: bool(caught))
+        steady = {"adapter": course.adapter, "lllite": course.lllite}
+        if train_steady := steady.get(command.what):
+            done = train_steady(start or nano.FOLDER)
+        else:
+            done = course.nano(start or None)
     where = course.model_folder if done else command.training.folder
     printer.say(f"{'trained' if done else 'stopped; the same command goes on from here'}: {where}")
     printer.json({"folder": where, "finished": done})

@@ -186,8 +186,10 @@ class TrainConfig:
     autoencoder_steps: int = 7000
     steps: int = 7400
     """Of the encoder and denoiser."""
-    adapter_steps: int = 1500
-    """Of the temporal adapter, every other one on pictures without it, so that the denoiser stays what it is."""
+    adapter_steps: int = 600
+    """Of the adapter behind the decoder."""
+    lllite_steps: int = 1500
+    """Of one inside the denoiser, every other one on pictures without it, so that the denoiser stays what it is."""
     immiscible: bool = False
     """Give each painting of a batch the noise nearest to it."""
     seed: int = 0
@@ -204,6 +206,7 @@ class TrainConfig:
             autoencoder_steps=self.autoencoder_steps,
             steps=self.steps,
             adapter_steps=self.adapter_steps,
+            lllite_steps=self.lllite_steps,
             workers=self.workers,
         )
         within(0, 2**31, seed=self.seed)

@@ -17,7 +17,7 @@ from sidestream.errors import EngineError
 from sidestream.prefetch import ahead, each, prefetch
 from sidestream.prepare import Preparer
 from sidestream.render import Rendered, Renderer
-from sidestream.seams import EditModel, TemporalAdapter
+from sidestream.seams import DetailAdapter, EditModel, TemporalAdapter
 from sidestream.timing import Spans
 from sidestream.types import Batch, Styled
 
@@ -42,16 +42,23 @@ class Engine:
         device: torch.device,
         dtype: torch.dtype,
         flow_threads: int = ModelConfig().flow_threads,
+        detail: DetailAdapter | None = None,
     ) -> None:
         self.adapter = adapter
+        self.detail = detail
         self.device = device
         self.spans = Spans(device)
         self.prepare = Preparer(model, device, dtype, self.spans)
-        self.render = Renderer(model, adapter, device, self.spans)
+        self.render = Renderer(model, adapter, device, self.spans, detail)
         self.tally = Tally()
         self._pool = ThreadPoolExecutor(flow_threads, "sidestream-flow")
         self._rendering = threading.Lock()
         self._closed = False
+
+    @property
+    def steadied(self) -> bool:
+        """Whether an adapter of either kind carries anything from frame to frame."""
+        return self.adapter is not None or self.detail is not None
 
     def run(self, batches: Iterable[Batch]) -> Generator[Styled]:
         """Every frame of every batch, in order. Closing it closes `batches`, in the lane that pulls them."""
@@ -91,9 +98,15 @@ class Engine:
         self.tally.batches += 1
         plans = {job.stream: job.plan for job in batch.jobs}
         self.tally.refreshes.update(why for plan in plans.values() for why in plan.reasons)
-        blend = any(job.stream.config.blend for job in batch.jobs)
-        if self.adapter is None and not blend:
+        stepwise = any(job.steps_on(detail=self.detail is not None) for job in batch.jobs)
+        if self.adapter is None and not stepwise:
             return batch
         with self.spans("flow", host=True):
-            flows = flow.flows_of(batch, batch.key.flow, blend=blend, pool=self._pool)
+            flows = flow.flows_of(
+                batch,
+                batch.key.flow,
+                anchored=self.adapter is not None,
+                stepwise=stepwise,
+                pool=self._pool,
+            )
         return replace(batch, flows=flows)

@@ -194,10 +194,10 @@ class Bench(Command):
 class Train(Command):
     """Train nano, or a temporal adapter for it, from pictures that are rendered first. What is stopped can be gone on with."""
 
-    what: Positional[Literal["nano", "adapter"]]
-    """nano: autoencoder, encoder and denoiser. adapter: what keeps its videos steady."""
+    what: Positional[Literal["nano", "adapter", "lllite"]]
+    """nano: autoencoder, encoder and denoiser. adapter: what keeps its videos steady. lllite: the paper's kind of adapter."""
     model: Annotated[str | None, arg(metavar="NAME")] = None
-    """What to go on from: nano, or a folder that `train nano` wrote. Left out: nano from nothing, the adapter from nano."""
+    """What to go on from: nano, or a folder that `train nano` wrote. Left out: nano from nothing, an adapter for nano."""
     training: TrainConfig = TrainConfig()
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,18 +116,20 @@ METHODS: Mapping[FlowName, Method] = {
 }
 
 
-def flows_of(batch: Batch, name: FlowName, *, blend: bool = False, pool: Executor) -> Flows:
-    """The flows that a batch's jobs need: to their anchor where they refresh, to the frame before where they blend.
+def flows_of(
+    batch: Batch, name: FlowName, *, anchored: bool = True, stepwise: bool = False, pool: Executor
+) -> Flows:
+    """The flows that a batch's jobs need: to their anchor where they refresh, to the frame before where outputs are joined.
 
     Waits for work on the pool, so it must not itself run there.
     """
     method = METHODS[name]
     trails = list(_trails(batch.jobs))
     anchors = [
-        trail.to_anchor(method.chained) if job.plan.conditioning == "refresh" else ()
+        trail.to_anchor(method.chained) if anchored and job.plan.conditioning == "refresh" else ()
         for job, trail in zip(batch.jobs, trails, strict=True)
     ]
-    befores = [trail.to_before() for trail in trails] if blend else []
+    befores = [trail.to_before() for trail in trails] if stepwise else []
     legs = dict.fromkeys(leg for route in (*anchors, *befores) for leg in pairwise(route))
     known = _steps(list(legs), method.step, pool)
     anchor, occluded = _along(anchors, known)
@@ -135,7 +137,11 @@ def flows_of(batch: Batch, name: FlowName, *, blend: bool = False, pool: Executo
     return Flows(anchor, occluded, step, step_occluded)
 
 
-def warp(pictures_BCHW: torch.Tensor, backward_BHW2: torch.Tensor) -> torch.Tensor:
+def warp(
+    pictures_BCHW: torch.Tensor,
+    backward_BHW2: torch.Tensor,
+    mode: Literal["bilinear", "bicubic"] = "bilinear",
+) -> torch.Tensor:
     """The pictures at x + backward(x); the border's pixels where that lies outside."""
     import torch
     from torch.nn.functional import grid_sample
@@ -149,7 +155,7 @@ def warp(pictures_BCHW: torch.Tensor, backward_BHW2: torch.Tensor) -> torch.Tens
     warped = grid_sample(
         pictures_BCHW.float(),
         torch.stack((x, y), -1),
-        mode="bilinear",
+        mode=mode,
         padding_mode="border",
         align_corners=False,
     )

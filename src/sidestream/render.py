@@ -11,10 +11,10 @@ from sidestream import flow
 from sidestream.config import BATCH_SIZES
 from sidestream.media import pixels
 from sidestream.prefetch import upload
-from sidestream.seams import EditModel, TemporalAdapter
+from sidestream.seams import DetailAdapter, EditModel, TemporalAdapter
 from sidestream.stream import Main, Stream
 from sidestream.timing import Spans
-from sidestream.types import Frame, Job, Pixels, Prepared, Styled
+from sidestream.types import Frame, Job, Pixels, Prepared, Styled, Warp
 
 SCRATCH_ROWS = BATCH_SIZES[-1]
 """Rows of the adapter's bank for the places of a batch; each stream's own row lies behind them."""
@@ -39,9 +39,11 @@ class Renderer:
         adapter: TemporalAdapter | None,
         device: torch.device,
         spans: Spans,
+        detail: DetailAdapter | None = None,
     ) -> None:
         self.model = model
         self.adapter = adapter
+        self.detail = detail
         self.device = device
         self.spans = spans
         self.failed = 0
@@ -60,8 +62,9 @@ class Renderer:
             made = self.model.decode(latents).float()
             finite = made.isfinite().flatten(1).all(dim=1)
             made = torch.where(finite[:, None, None, None], made.clamp(-1, 1), inputs)
+        with self.spans("join"):
+            shown = self._joined(prepared, made)
         with self.spans("finish"):
-            shown = self._blend(prepared, made)
             strength = self._per_slot([job.controls.strength for job in batch.padded])
             result = pixels.to_bytes(torch.lerp(inputs, shown, strength[:, None, None, None]))
             self._remember(prepared, made, shown)
@@ -128,23 +131,30 @@ class Renderer:
         shown = torch.where(occluded, inputs, flow.warp(outputs, backward))
         return shown.contiguous(memory_format=torch.channels_last)
 
-    def _blend(self, prepared: Prepared, made_BCHW: torch.Tensor) -> torch.Tensor:
-        """Each frame mixed with the warped one before it, frame by frame; nothing where the flow has no trust."""
+    def _joined(self, prepared: Prepared, made_BCHW: torch.Tensor) -> torch.Tensor:
+        """What is shown, frame by frame, each built on the one before it as far as it was asked for."""
         if prepared.step is None:
             return made_BCHW
-        shown = list(made_BCHW.unbind())
+        shown = list(made_BCHW.split(1))
         newest: dict[Stream, torch.Tensor | None] = {}
         for place, job in enumerate(prepared.batch.jobs):
             carried = job.stream.main.shown_CHW if _carries(job) else None
-            before = newest.get(job.stream, carried)
-            if before is not None:
-                here = slice(place, place + 1)
-                warped = flow.warp(before[None], prepared.step.backward_BHW2[here])
-                mixed = torch.lerp(shown[place], warped[0], job.stream.config.blend)
-                hidden = prepared.step.occluded_B1HW[place]
-                shown[place] = torch.where(hidden, shown[place], mixed)
+            before = newest.get(job.stream, None if carried is None else carried[None])
+            if before is not None and job.steps_on(detail=self.detail is not None):
+                shown[place] = self._built(job, shown[place], before, prepared.step.row(place))
             newest[job.stream] = shown[place]
-        return torch.stack(shown)
+        return torch.cat(shown)
+
+    def _built(
+        self, job: Job, fresh: torch.Tensor, before: torch.Tensor, way: Warp
+    ) -> torch.Tensor:
+        """One picture with the details of the one before, mixed with it; nothing where the flow has no trust."""
+        if self.detail is not None and job.plan.conditioning != "reuse":
+            fresh = self.detail(fresh, before, way, job.controls.stability).clamp(-1, 1)
+        if job.stream.config.blend:
+            mixed = torch.lerp(fresh, flow.warp(before, way.backward_BHW2), job.stream.config.blend)
+            fresh = torch.where(way.occluded_B1HW, fresh, mixed)
+        return fresh
 
     def _remember(
         self, prepared: Prepared, made_BCHW: torch.Tensor, shown_BCHW: torch.Tensor

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sidestream.build import Built
     from sidestream.timing import Span
 
-STEP = ("conditioning", "denoise", "decode", "finish")
+STEP = ("conditioning", "denoise", "decode", "join", "finish")
 """The spans that the paper's render-only figure counts."""
 LIBRARIES = (
     "torch",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from sidestream.config import Size
-from sidestream.types import Frame, Prompt, Styled, TextState
+from sidestream.types import Frame, Prompt, Styled, TextState, Warp
 
 if TYPE_CHECKING:
     import torch
@@ -61,4 +61,14 @@ class TemporalAdapter(Protocol):
 
     def select(self, rows: torch.Tensor, multipliers: torch.Tensor) -> None:
         """Which row each slot of the coming batch reads, and how strongly."""
+        ...
+
+
+class DetailAdapter(Protocol):
+    """Carries what is fine in the picture shown before into a fresh one, behind the decoder."""
+
+    def __call__(
+        self, fresh_BCHW: torch.Tensor, before_BCHW: torch.Tensor, way: Warp, strength: float
+    ) -> torch.Tensor:
+        """Pictures in [-1, 1]; `way` leads back to the picture before, `strength` is from 0 to 1."""
         ...

@@ -46,7 +46,7 @@ class Main:
     output_CHW: torch.Tensor | None = None
     """The last picture the model made, in [-1, 1]."""
     shown_CHW: torch.Tensor | None = None
-    """The same after blending."""
+    """The same with what it has of the picture before."""
     conditioned: int | None = None
     """Which bank of the adapter holds conditioning of this epoch in the stream's row."""
     good: Pixels | None = None

@@ -135,6 +135,10 @@ class Job:
     previous: Frame | None = None
     """The frame before this one in the same scene of its stream, if there is one."""
 
+    def steps_on(self, *, detail: bool) -> bool:
+        """Whether what is shown builds on the picture shown just before: by a blend, or through a detail adapter."""
+        return self.stream.config.blend > 0 or (detail and self.plan.conditioning != "reuse")
+
 
 @dataclass(frozen=True)
 class Key:
@@ -155,7 +159,7 @@ class Flows:
     """H x W x 2 to the stream's last frame before the batch; None where nothing can be warped."""
     occluded: tuple[NDArray[np.bool_] | None, ...]
     step: tuple[NDArray[np.float32] | None, ...] = ()
-    """The same to the frame just before, only when outputs are blended."""
+    """The same to the frame just before, only where what is shown builds on it."""
     step_occluded: tuple[NDArray[np.bool_] | None, ...] = ()
 
 
@@ -207,6 +211,10 @@ class Warp:
     backward_BHW2: torch.Tensor
     occluded_B1HW: torch.Tensor
 
+    def row(self, place: int) -> Warp:
+        one = slice(place, place + 1)
+        return Warp(self.backward_BHW2[one], self.occluded_B1HW[one])
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -222,7 +230,7 @@ class Prepared:
     anchor: Warp | None = None
     """From the last frame before the batch, where conditioning is refreshed."""
     step: Warp | None = None
-    """From the frame just before, where outputs are blended."""
+    """From the frame just before, where what is shown builds on it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sidestream.train.losses import edge_loss, picture_loss, texture_loss
+from sidestream.train.losses import dullness, edge_loss, picture_loss, texture_loss
 
 
 def stripes(shift: int = 0, side: int = 32) -> torch.Tensor:
@@ -28,6 +28,12 @@ def test_strokes_may_lie_elsewhere_and_must_not_be_blurred():
     assert float(texture_loss(given, given)) == 0
     assert float(texture_loss(shifted, given)) < 0.2 * float(texture_loss(blurred, given))
     assert float(edge_loss(shifted, given)) > float(edge_loss(blurred, given))
+
+
+def test_dull_is_what_is_blurred_and_not_what_is_sharper():
+    wanted = stripes()
+    assert float(dullness(wanted, wanted)) == float(dullness(1.5 * wanted, wanted)) == 0
+    assert float(dullness(0.5 * wanted, wanted)) > 0
 
 
 def test_strokes_count_where_they_are_coarsely():

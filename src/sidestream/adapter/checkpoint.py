@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,13 @@ class Loaded:
 def save(adapter: TemporalLLLite, path: Path, metadata: Mapping[str, object]) -> None:
     """Writes all weights. `metadata` says where they come from, such as `step` and `model`."""
     fixed = {"kind": KIND, "cond_emb_dim": COND_DIM, "mlp_dim": HIDDEN_DIM}
-    strings = {key: str(value) for key, value in {**metadata, **fixed}.items()}
-    tensors = {name: weight.detach().contiguous() for name, weight in adapter.weights().items()}
+    write(path, adapter.weights(), {**metadata, **fixed})
+
+
+def write(path: Path, weights: Mapping[str, torch.Tensor], metadata: Mapping[str, object]) -> None:
+    """Whole or not at all."""
+    strings = {key: str(value) for key, value in metadata.items()}
+    tensors = {name: weight.detach().contiguous() for name, weight in weights.items()}
     unfinished = path.with_name(f"{path.name}.unfinished")
     save_file(tensors, unfinished, strings)
     unfinished.replace(path)
@@ -43,25 +49,69 @@ def save(adapter: TemporalLLLite, path: Path, metadata: Mapping[str, object]) ->
 
 def load(adapter: TemporalLLLite, path: Path) -> Loaded:
     """Fills the adapter, from a file that may also hold sites of sections without hooks."""
-    _check_container(path)
     weights = adapter.weights()
+    with opened(path) as file:
+        metadata = check_kind(path, file, KIND)
+        shapes = check_weights(path, file, weights)
+        dropped = _check_rest(path, shapes, adapter)
+        fill(weights, file)
+    adapter.fold()
+    message = f"{path.name}: {len(weights)} tensors used, {dropped} dropped because their sections carry no hooks"
+    return Loaded(len(weights), dropped, metadata, message)
+
+
+def kind_of(path: Path) -> str | None:
+    """What kind of adapter a file says it holds."""
+    with opened(path) as file:
+        return (file.metadata() or {}).get("kind")
+
+
+@contextmanager
+def opened(path: Path) -> Generator[safe_open]:
+    """The file, once its container is known to be sound."""
+    _check_container(path)
     try:
         with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.offset_keys()}
-            _check_kind(path, metadata)
-            _check_weights(path, shapes, {name: tuple(w.shape) for name, w in weights.items()})
-            dropped = _check_rest(path, shapes, adapter)
-            with torch.no_grad():
-                for name, weight in weights.items():
-                    weight.copy_(file.get_tensor(name))
+            yield file
     except SafetensorError as error:
         raise ModelError(
             f"{path} is damaged or no safetensors file ({error}): fetch it again"
         ) from error
-    adapter.fold()
-    message = f"{path.name}: {len(weights)} tensors used, {dropped} dropped because their sections carry no hooks"
-    return Loaded(len(weights), dropped, metadata, message)
+
+
+def check_kind(path: Path, file: safe_open, wanted: str) -> Mapping[str, str]:
+    """What the file says of itself, when it is of this kind."""
+    metadata: dict[str, str] = file.metadata() or {}
+    kind = metadata.get("kind")
+    if kind != wanted:
+        raise ModelError(
+            f"{path} must be an adapter of kind {wanted!r}, got {kind!r}: choose another file"
+        )
+    return metadata
+
+
+def check_weights(path: Path, file: safe_open, weights: Mapping[str, torch.Tensor]) -> Shapes:
+    """All shapes in the file, when those of the weights are among them."""
+    found = {name: tuple(file.get_slice(name).get_shape()) for name in file.offset_keys()}
+    missing = [name for name in weights if name not in found]
+    if missing:
+        raise ModelError(
+            f"{path} lacks {len(missing)} of {len(weights)} tensors, the first {missing[0]}:"
+            " use an adapter trained for this model"
+        )
+    for name, weight in weights.items():
+        if found[name] != tuple(weight.shape):
+            raise ModelError(
+                f"{path} has {name} of shape {found[name]} where this model needs {tuple(weight.shape)}:"
+                " use an adapter trained for this model"
+            )
+    return found
+
+
+@torch.no_grad()
+def fill(weights: Mapping[str, torch.Tensor], file: safe_open) -> None:
+    for name, weight in weights.items():
+        weight.copy_(file.get_tensor(name))
 
 
 def _check_container(path: Path) -> None:
@@ -80,29 +130,6 @@ def _check_container(path: Path) -> None:
             f"{path} claims a header of {header} bytes where {LIMITS.max_safetensors_header} are allowed:"
             " it is damaged or no safetensors file, fetch it again"
         )
-
-
-def _check_kind(path: Path, metadata: Mapping[str, str]) -> None:
-    kind = metadata.get("kind")
-    if kind != KIND:
-        raise ModelError(
-            f"{path} must be an adapter of kind {KIND!r}, got {kind!r}: choose another file"
-        )
-
-
-def _check_weights(path: Path, found: Shapes, wanted: Shapes) -> None:
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise ModelError(
-            f"{path} lacks {len(missing)} of {len(wanted)} tensors, the first {missing[0]}:"
-            " use an adapter trained for this model"
-        )
-    for name, shape in wanted.items():
-        if found[name] != shape:
-            raise ModelError(
-                f"{path} has {name} of shape {found[name]} where this model needs {shape}:"
-                " use an adapter trained for this model"
-            )
 
 
 def _check_rest(path: Path, found: Shapes, adapter: TemporalLLLite) -> int:

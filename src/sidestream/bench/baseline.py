@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
+from sidestream.adapter.temporal import TemporalLLLite
 from sidestream.bench import paper, upstream
 from sidestream.bench.bench import Bench, record
 from sidestream.bench.charts import bars
 from sidestream.bench.paper import PaperLoop
 from sidestream.bench.turns import Clip, Turn, clip_of, in_turns, others, ours
 from sidestream.bench.upstream import UpstreamLoop
-from sidestream.build import pick_device
+from sidestream.build import Loaded, attached, pick_device
 from sidestream.config import ModelConfig, StreamConfig
 from sidestream.types import Pixels, Record
 
@@ -115,7 +116,7 @@ def _rival(bench: Bench, setting: Setting, name: str, clip: Clip) -> Generator[C
         return
     with PaperLoop(
         found.parts,
-        found.adapter,
+        _conditioned(found, loading),
         steps=how.steps,
         batch=how.batch,
         compile=setting.loading.compile,
@@ -127,6 +128,13 @@ def _rival(bench: Bench, setting: Setting, name: str, clip: Clip) -> Generator[C
             return Turn(turn.seconds, loop.render_seconds - before)
 
         yield both_clocks
+
+
+def _conditioned(found: Loaded, loading: ModelConfig) -> TemporalLLLite | None:
+    """The paper's kind of adapter where any was asked for: the model's own, or one that does all the work to no effect."""
+    if found.adapter is None or isinstance(found.adapter, TemporalLLLite):
+        return found.adapter
+    return attached(found.parts, loading)
 
 
 def _released_dtype(bench: Bench) -> Any:

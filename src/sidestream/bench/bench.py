@@ -108,7 +108,7 @@ def record(
             "loading": {
                 **asdict(built.config),
                 "dtype": str(built.model.dtype).removeprefix("torch."),
-                "adapter": built.config.adapter if built.engine.adapter else "none",
+                "adapter": built.config.adapter if built.engine.steadied else "none",
             },
             "stream": {**asdict(config), "size": str(config.size)},
             "prompt": PROMPT,

@@ -19,7 +19,7 @@ SHARED = 8
 
 def run(bench: Bench) -> Iterator[Record]:
     with bench.loaded() as stylizer:
-        for row, config in rows(bench, conditioned=stylizer.built.engine.adapter is not None):
+        for row, config in rows(bench, conditioned=stylizer.built.engine.steadied):
             done = measured(stylizer, config, bench.frames)
             yield record(stylizer, TABLE, row, _metrics(done), config)
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sidestream.adapter.temporal import TemporalLLLite
 from sidestream.config import Size
@@ -79,11 +81,11 @@ class AdapterLoss:
         random = np.random.default_rng((self._seed, step))
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         scenes = [self._scene(random) for _ in range(habits.batch)]
-        inputs = _stacked(scene.input for scene in scenes)
-        fresh = _stacked(scene.fresh for scene in scenes)
+        inputs = stacked(scene.input for scene in scenes)
+        fresh = stacked(scene.fresh for scene in scenes)
         with torch.no_grad():
             text = self._told(inputs, scenes)
-            outputs = _stacked(scene.before for scene in scenes)
+            outputs = stacked(scene.before for scene in scenes)
             if random.random() < habits.own:
                 outputs = self._own(scenes, generator)
             shown = self._shown(scenes, outputs, inputs)
@@ -126,8 +128,8 @@ class AdapterLoss:
     def _own(self, scenes: Sequence[Scene], generator: torch.Generator) -> torch.Tensor:
         """What the model itself makes of the earlier frames, held to their own paintings with half a will."""
         model = self._model
-        inputs = _stacked(scene.earlier for scene in scenes)
-        before = _stacked(scene.before for scene in scenes)
+        inputs = stacked(scene.earlier for scene in scenes)
+        before = stacked(scene.before for scene in scenes)
         with self._adapter.trained_form(before, float(torch.rand((), generator=generator))):
             source = model.encode_image(inputs.to(model.dtype))
             answer = self._answer(source, self._told(inputs, scenes), generator, _size(inputs))
@@ -144,7 +146,7 @@ class AdapterLoss:
     def _wanted(self, scenes: Sequence[Scene], outputs: torch.Tensor) -> torch.Tensor:
         """Held is what was shown: were it the painting where the model's own was shown, to hold on would not pay."""
         given = ((outputs + 1) * 127.5).round().permute(0, 2, 3, 1).to(torch.uint8).numpy()
-        return _stacked(
+        return stacked(
             held(before, scene.fresh, scene.known, self._habits.hold)
             for before, scene in zip(given, scenes, strict=True)
         )
@@ -163,16 +165,28 @@ def held(before: Pixels, fresh: Pixels, known: Backward, hold: float) -> Pixels:
     """The painting of the earlier frame moved to the later one, as sharp as it was, into a fresh painting."""
     import cv2
 
-    x, y = targets_of(known.flow)
-    moved = cv2.remap(before, x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+    there = _lanczos(before, known)
     hidden = cv2.dilate(known.occluded.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(
         np.float32
     )
     share = hold * (1 - cv2.GaussianBlur(hidden, (0, 0), 1.5))[..., None]
-    return np.rint(fresh + share * (moved.astype(np.float32) - fresh)).clip(0, 255).astype(np.uint8)
+    return np.rint(fresh + share * (there.astype(np.float32) - fresh)).clip(0, 255).astype(np.uint8)
 
 
-def _stacked(pictures: Iterable[Pixels]) -> torch.Tensor:
+def moved(picture_CHW: torch.Tensor, known: Backward) -> torch.Tensor:
+    """A picture moved as sharp as it was."""
+    there = _lanczos(picture_CHW.permute(1, 2, 0).numpy(), known)
+    return torch.from_numpy(there).permute(2, 0, 1)
+
+
+def _lanczos(picture_HWC: NDArray[Any], known: Backward) -> NDArray[Any]:
+    import cv2
+
+    x, y = targets_of(known.flow)
+    return cv2.remap(picture_HWC, x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+
+
+def stacked(pictures: Iterable[Pixels]) -> torch.Tensor:
     return as_floats(np.stack(list(pictures)))
 
 

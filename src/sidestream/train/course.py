@@ -6,7 +6,7 @@ close to those that the shipped weights were trained with; docs/lab-notes.md tel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sidestream.adapter.temporal import TemporalLLLite, attach
-from sidestream.config import ModelConfig, Size, TrainConfig
+from sidestream.config import Size, TrainConfig
 from sidestream.console import Told
 from sidestream.models import components
 from sidestream.models.components import Components
@@ -31,14 +30,12 @@ from sidestream.synth import worlds
 from sidestream.synth.instructions import instruction
 from sidestream.synth.photos import photographs
 from sidestream.synth.styles import STYLES
-from sidestream.train.adapter import AdapterLoss, Habits
 from sidestream.train.autoencoder import AutoencoderLoss
-from sidestream.train.export import save, save_adapter
+from sidestream.train.export import save
 from sidestream.train.guidance import Guidance
 from sidestream.train.lessons import SOURCE, Lessons, Meal, Shelves
 from sidestream.train.loop import Loop, Loss, Pace, Parts, weights_of
 from sidestream.train.nano import RestyleLoss, Weights
-from sidestream.train.passages import Passages, Step, passages
 from sidestream.train.pictures import drawn, painted
 from sidestream.types import Pixels
 
@@ -72,9 +69,7 @@ SIZES = (
 
 GUIDED, GUIDED_STRIDE = ("up_blocks.1",), 16
 WORDS, PHRASES = 1024, 1000
-PASSAGE = 9
-"""Frames of a clip that the adapter learns from: gaps of 1 to 8."""
-FIRST_WIDE, FIRST_CLIP = 50_000, 80_000
+FIRST_WIDE = 50_000
 """Worlds have numbers; no picture is of the world of another."""
 
 Stop = Callable[[], bool]
@@ -127,60 +122,25 @@ class Course:
 
     def nano(self, start: Path | None = None) -> bool:
         """Autoencoder, then encoder and denoiser, then a model folder. From another model: its last stage alone."""
-        parts = self._parts(start)
-        learned = _copied(parts) if start else {}
+        parts = self.parts(start)
+        learned = copied(parts) if start else {}
         with suppress(Stopped):
             stages = STAGES[-1:] if start else STAGES
             if (start or self._autoencoder(parts, learned)) and self._restyler(
                 parts, stages, learned
             ):
-                self._save(start, learned)
+                self.save(start, learned)
                 return True
         return False
 
-    def adapter(self, start: Path) -> bool:
-        """An adapter, and the model's denoiser once it has learned beside it, in the course's model folder."""
-        parts = self._parts(start)
-        learned = _copied(parts)
-        model = self._dreamlite(parts.to(CPU, self._dtype))
-        adapter = attach(parts.unet, ModelConfig().hooks, rows=1, latent_stride=model.stride)
-        adapter.detach()
-        for module in (parts.unet, parts.vae.decoder):
-            module.requires_grad_(True)
-        with suppress(Stopped):
-            pace = Pace(steps=self.config.adapter_steps, rate=0.003, averaging=0.998)
-            learning = {**modules_of(parts), "networks": nn.ModuleDict(adapter.networks)}
-            if self._run(pace, "adapter", learning, self._steady(model, parts, adapter), learned):
-                self._save(start, learned)
-                origin = {"model": "nano", "step": pace.steps}
-                save_adapter(adapter, self.model_folder, origin)
-                return True
-        return False
-
-    def _steady(self, model: DreamLite, parts: Components, adapter: TemporalLLLite) -> Loss:
-        """By turns clips with the adapter, and pictures without it: off, the model has to stay what it is."""
-        painters = {name: style.paint for name, style in STYLES.items() if style.trained}
-        clips = AdapterLoss(
-            model,
-            adapter,
-            parts.vae.decoder,
-            self._passages(),
-            painters,
-            instruction,
-            Habits(),
-            self.config.seed,
-        )
-        pictures = self._restyling(model, parts, large, STAGES[-1].weights)
-        return lambda step: (clips, pictures)[step % 2](step // 2)
-
-    def _parts(self, start: Path | None) -> Components:
+    def parts(self, start: Path | None) -> Components:
         if start is None:
-            return untrained(_words(), self.config.seed)
+            return untrained(words(), self.config.seed)
         return components.load(start, torch.float32, CPU)
 
-    def _save(self, start: Path | None, learned: Mapping[str, torch.Tensor]) -> None:
+    def save(self, start: Path | None, learned: Mapping[str, torch.Tensor]) -> None:
         """The averages that training ended with; its own modules hold them rounded."""
-        parts = self._parts(start)
+        parts = self.parts(start)
         with torch.no_grad():
             for name, weight in weights_of(modules_of(parts)).items():
                 if name in learned:
@@ -188,18 +148,18 @@ class Course:
         save(parts, self.model_folder, SQUARE.width * SQUARE.height, VISION_SIZE)
 
     def _autoencoder(self, parts: Components, learned: dict[str, torch.Tensor]) -> bool:
-        nn.Module.to(parts.vae, self._dtype)
+        nn.Module.to(parts.vae, self.dtype)
         shelves = self._galleries[0]
         # Half of what it sees are pictures, half are paintings.
         order = [shelf for style in DRAWN_STYLES for shelf in (shelves[SOURCE], shelves[style])]
         loss = AutoencoderLoss(parts.vae, order, batch=8, seed=self.config.seed)
         pace = Pace(steps=self.config.autoencoder_steps, rate=0.004, rest_rate=2e-3)
-        return self._run(pace, "autoencoder", {"vae": parts.vae}, loss, learned)
+        return self.run(pace, "autoencoder", {"vae": parts.vae}, loss, learned)
 
     def _restyler(
         self, parts: Components, stages: Sequence[Stage], learned: dict[str, torch.Tensor]
     ) -> bool:
-        model = self._dreamlite(parts.to(CPU, self._dtype))
+        model = self.dreamlite(parts.to(CPU, self.dtype))
         for module in (parts.unet, parts.text_encoder):
             module.requires_grad_(True)
         # The engine computes its table of places once, when it loads.
@@ -209,12 +169,12 @@ class Course:
             parts.vae.decoder.requires_grad_(stage.weights.round_trip > 0)
             steps = max(1, round(self.config.steps * stage.share / whole))
             pace = Pace(steps=steps, rate=stage.rate, averaging=0.998)
-            loss = self._restyling(model, parts, stage.diet, stage.weights)
-            if not self._run(pace, stage.name, modules_of(parts), loss, learned):
+            loss = self.restyling(model, parts, stage.diet, stage.weights)
+            if not self.run(pace, stage.name, modules_of(parts), loss, learned):
                 return False
         return True
 
-    def _restyling(
+    def restyling(
         self, model: DreamLite, parts: Components, diet: Callable[[int], Meal], weights: Weights
     ) -> RestyleLoss:
         graders = {name: STYLES[name].paint for name in ("identity", *GRADES)}
@@ -231,7 +191,7 @@ class Course:
             self.config.seed,
         )
 
-    def _run(
+    def run(
         self, pace: Pace, name: str, parts: Parts, loss: Loss, learned: dict[str, torch.Tensor]
     ) -> bool:
         """From what is learned already to the averages of this training, which the modules hold then too."""
@@ -256,21 +216,15 @@ class Course:
         folder, workers = self.config.folder / name, self.config.workers
         source = folder / f"{SOURCE}.npy"
         draw = partial(_picture, first, size)
-        told = self._rendered(f"{name}, drawn")
+        told = self.rendered(f"{name}, drawn")
         shelves = {SOURCE: drawn(source, count, size, draw, workers=workers, told=told)}
         for style in DRAWN_STYLES:
-            told, paint = self._rendered(f"{name}, {style}"), STYLES[style].paint
+            told, paint = self.rendered(f"{name}, {style}"), STYLES[style].paint
             path = folder / f"{style}.npy"
             shelves[style] = painted(path, source, paint, workers=workers, told=told)
         return shelves
 
-    def _passages(self) -> Passages:
-        told = self._rendered("clips")
-        return passages(
-            self.config.folder / "passages", self.config.clips, PASSAGE, SQUARE, _clip, told
-        )
-
-    def _rendered(self, name: str) -> Callable[[int, int], None]:
+    def rendered(self, name: str) -> Callable[[int, int], None]:
         def told(done: int, total: int) -> None:
             self.told(name, done, total, {})
             if done < total and self.stop():
@@ -278,12 +232,12 @@ class Course:
 
         return told
 
-    def _dreamlite(self, parts: Components) -> DreamLite:
+    def dreamlite(self, parts: Components) -> DreamLite:
         assert parts.tokenizer is not None
         return DreamLite(parts, Template.of(parts.tokenizer), vision_size=VISION_SIZE)
 
     @property
-    def _dtype(self) -> torch.dtype:
+    def dtype(self) -> torch.dtype:
         return getattr(torch, self.config.dtype)
 
 
@@ -291,11 +245,11 @@ def modules_of(parts: Components) -> Parts:
     return {"unet": parts.unet, "vae": parts.vae, "text_encoder": parts.text_encoder}
 
 
-def _copied(parts: Components) -> dict[str, torch.Tensor]:
+def copied(parts: Components) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in weights_of(modules_of(parts)).items()}
 
 
-def _words() -> PreTrainedTokenizerBase:
+def words() -> PreTrainedTokenizerBase:
     random = np.random.default_rng(5)
     phrases = [
         instruction(name, random)
@@ -307,14 +261,9 @@ def _words() -> PreTrainedTokenizerBase:
 
 
 @cache
-def _photos() -> tuple[Pixels, ...]:
+def photos() -> tuple[Pixels, ...]:
     return tuple(photo.pixels for photo in photographs())
 
 
 def _picture(first: int, size: Size, index: int) -> Pixels:
-    return worlds.picture(first + index, size, _photos())
-
-
-def _clip(index: int) -> Iterator[Step]:
-    for moment in worlds.clip(FIRST_CLIP + index, SQUARE, PASSAGE, _photos(), cuts=False):
-        yield moment.pixels, moment.flow, moment.revealed
+    return worlds.picture(first + index, size, photos())

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 
-from sidestream.adapter import checkpoint
-from sidestream.adapter.temporal import TemporalLLLite
 from sidestream.models import zoo
 from sidestream.models.components import Components
 
@@ -31,10 +29,12 @@ def save(parts: Components, folder: Path, pixels: int, vision_size: int) -> None
         _share(weights)
 
 
-def save_adapter(adapter: TemporalLLLite, folder: Path, origin: Mapping[str, object]) -> None:
+def save_adapter(
+    write: Callable[[Path, Mapping[str, object]], None], folder: Path, steps: int
+) -> None:
     """Beside a model's components, where it is found."""
     path = folder / zoo.ADAPTER
-    checkpoint.save(adapter, path, origin)
+    write(path, {"model": "nano", "step": steps})
     _share(path)
 
 

@@ -39,6 +39,12 @@ def texture_loss(given_BCHW: torch.Tensor, wanted_BCHW: torch.Tensor) -> torch.T
     return torch.stack([F.l1_loss(given, wanted) for given, wanted in pairs]).sum()
 
 
+def dullness(given_BCHW: torch.Tensor, wanted_BCHW: torch.Tensor) -> torch.Tensor:
+    """The same where strokes are weaker than they should be; that they are stronger costs nothing."""
+    pairs = zip(_strengths(given_BCHW), _strengths(wanted_BCHW), strict=True)
+    return torch.stack([F.relu(wanted - given).mean() for given, wanted in pairs]).sum()
+
+
 def _strengths(picture_BCHW: torch.Tensor) -> list[torch.Tensor]:
     """Of strokes across, down, and of their corners, fine and a pixel coarser."""
     across, down = picture_BCHW.diff(dim=3), picture_BCHW.diff(dim=2)
