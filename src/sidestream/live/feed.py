@@ -22,6 +22,8 @@ from sidestream.types import Batch, Frame, Key, Pixels, Styled
 
 TICKS = Fraction(1, 1_000_000)
 """Time base of live frames."""
+LEAD = 0.5
+"""Share of a batch's time after which the next one is formed: what comes before its pictures takes about the rest."""
 Clock = Callable[[], float]
 
 
@@ -108,15 +110,17 @@ class Feed:
         self.board.pulse.put(np.zeros(1, np.uint8))
 
     def batches(self) -> Iterator[Batch]:
-        """Batches for as long as something waits; the next one when the one before the last is through.
+        """Batches for as long as something waits, each formed as late as keeps the engine busy.
 
-        Waiting for that ends after a while, because the lane that pulls must be free before an error can be seen.
+        Waiting ends after a while, because the lane that pulls must be free before an error elsewhere can be seen.
         """
         while not self.ended:
             with self._delivered:
-                if not self._delivered.wait_for(lambda: len(self._under) < self.depth, 0.5):
-                    return
-            batch = self._next()
+                room = self._delivered.wait_for(
+                    lambda: len(self._under) < self.depth, self._patience
+                )
+                self._delivered.wait_for(lambda: not self._under, self._free_in())
+            batch = self._next() if room else None
             if batch is None:
                 return
             yield batch
@@ -208,6 +212,18 @@ class Feed:
         known.stream.controls = wish.controls
         known.revision, known.notice = wish.controls.revision, ""
         known.barred_until = 0.0 if known.barred_until == inf else known.barred_until
+
+    @property
+    def _patience(self) -> float:
+        return 0.5 if self.depth > 1 else 0.0
+
+    def _free_in(self) -> float:
+        """Seconds until the next batch should be formed, for it to be prepared when the engine is free."""
+        if not self._under:
+            return 0.0
+        last = self._under[-1]
+        cost = self.costs.get(last.batch.key, Costs()).of(len(last.tickets))
+        return min(max(0.0, last.begun + LEAD * cost - self.clock()), self._patience)
 
     def _line(self) -> list[Waiting]:
         """Who waits, after a look into every mailbox: frames first, so that no frame gets older controls."""
