@@ -115,8 +115,8 @@ def test_seats_are_limited_and_come_free(closing):
     first.close()
     first.close()
     assert opened.open(INK)
-    with pytest.raises(ConfigError, match="seats must be from 1 to 16, got 17"):
-        open_studio("nano", seats=LIMITS.max_streams + 1)
+    with pytest.raises(ConfigError, match="seats must be from 1 to 15, got 16"):
+        open_studio("nano", seats=LIMITS.max_streams)
     with pytest.raises(ModelError, match="no model"):
         open_studio("nowhere")
 

@@ -46,7 +46,8 @@ def open_studio(
     `warm` is the size that is warmed up before it counts as ready. Close it, or use it as a context manager. Like every
     program that starts processes this way, a script needs `if __name__ == "__main__":` around its own work.
     """
-    within(1, LIMITS.max_streams, seats=seats)
+    # One stream stays free, for the pictures that the worker makes to see whether its model still works.
+    within(1, LIMITS.max_streams - 1, seats=seats)
     entry = zoo.find(model, config.revision)
     pixels = max(
         int(entry.pixels * SPARE), *(s.width * s.height for s in (stream.size, warm) if s), 0

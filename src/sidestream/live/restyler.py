@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sidestream.batching import Costs, admit, slots_for
-from sidestream.config import BATCH_SIZES, Size, StreamConfig
+from sidestream.config import BATCH_SIZES, LIMITS, Size, StreamConfig
 from sidestream.errors import EngineError
 from sidestream.live.faults import LOST, Faults
 from sidestream.live.feed import Feed
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("sidestream.live")
 PROBE = Size(64, 64)
+SPARE_SLOT = LIMITS.max_streams - 1
+"""The stream that no seat has."""
 SAID_AT_MOST = 20
 REPORT_EVERY = 0.2
 """Seconds."""
@@ -42,7 +44,10 @@ def restyle(desk: Desk) -> None:
     faults = Faults(post.faults.of(post.number))
     faults.hit("load")
     with Stylizer.load(post.model, post.config) as stylizer:
-        feed = Feed(desk.board, stylizer.built.model.read, post.stream, post.live, wake=desk.rest)
+        read, device = stylizer.built.model.read, stylizer.built.device
+        # On a GPU the engine gives no picture before it has the next batch: there, one after the other.
+        depth = 1 if device.type == "cuda" else 2
+        feed = Feed(desk.board, read, post.stream, post.live, rest=desk.rest, depth=depth)
         _warm_up(stylizer, feed, post)
         if faults:
             faults.install(stylizer.built)
@@ -86,6 +91,7 @@ class Restyler:
         """Drops what cannot be made and nothing else: each frame that was lost is tried once more, alone."""
         lost = self.feed.give_up()
         self._say(error)
+        self._trouble("Some pictures failed and were made again.")
         if self._out_of_memory(error) and self.feed.largest > 1:
             self.feed.largest //= 2
             self.shrunk = self.feed.clock()
@@ -102,12 +108,12 @@ class Restyler:
                 self.feed.strike(ticket)
                 self._say(alone)
                 self._trouble("The picture of a viewer could not be restyled.")
-                self._probe(ticket.sitting.stream.slot)
+                self._probe()
 
-    def _probe(self, slot: int) -> None:
+    def _probe(self) -> None:
         """Ends the process where the model fails at a picture of its own as well: what is broken then is not the frame."""
         try:
-            _rehearse(self.stylizer, self.feed.config, PROBE, [slot])
+            _rehearse(self.stylizer, self.feed.config, PROBE, [SPARE_SLOT])
         except Exception:
             LOG.exception("the model fails at any picture: this process ends")
             self.report()
@@ -146,9 +152,9 @@ class Restyler:
                 "ready": True,
                 "degraded": self.degraded,
                 "degraded_at": self.degraded_at,
-                "seats": feed.notices(),
+                "seats": feed.sittings.notices(self.reported),
                 "largest": feed.largest,
-                "counts": vars(feed.counts),
+                "counts": vars(feed.counts) | {"skipped": feed.sittings.skipped} | feed.pilot.stats,
             }
         )
 
