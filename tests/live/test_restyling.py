@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from live.conftest import restyled, shown_when
+from live.conftest import restyled, shown_when, until
 from pictures import sliding
 from sidestream.config import LiveConfig, ModelConfig, Size, StreamConfig
 from sidestream.live import open_studio
@@ -71,6 +71,7 @@ def colourful(pixels: Pixels) -> float:
 @pytest.fixture(scope="module")
 def eight() -> Iterator[LiveStudio]:
     with nano(seats=8) as studio:
+        until(lambda: studio.state.health == "ok")
         yield studio
 
 
