@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,11 @@ def within(low: float, high: float, **values: float) -> None:
     for name, value in values.items():
         if not low <= value <= high:
             raise ConfigError(f"{name} must be from {low} to {high}, got {value}")
+
+
+def seconds(name: str, value: float) -> None:
+    if not 0 < value <= 86_400:
+        raise ConfigError(f"{name} must be above 0 and at most a day, in seconds, got {value}")
 
 
 @dataclass(frozen=True, order=True)
@@ -171,6 +176,66 @@ class ModelConfig:
         if side is not None and (side % 32 or not 32 <= side <= 1024):
             raise ConfigError(f"vision_size must be a multiple of 32 from 32 to 1024, got {side}")
         within(1, 64, flow_threads=self.flow_threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveConfig:
+    """How live streams are served, and when the process that serves them is replaced. Times in seconds."""
+
+    latency: float = 0.25
+    """Aimed at, from a frame's arrival to its restyled picture."""
+    max_age: float = 1.0
+    """A frame that has waited longer is not begun any more."""
+    largest_batch: int = 8
+    """Frames of different viewers that share a batch at most: 1, 2, 4, 8 or 16."""
+    late: float = 1.0
+    """A picture counts as held when a newer frame has waited this long."""
+    hold: float = 2.0
+    """The last good picture is shown this long when no new one comes; then the viewer's own."""
+    stuck_after: float = 10.0
+    """A process that shows no sign of life for this long is replaced."""
+    start_timeout: float = 600.0
+    """The same while the model loads and warms up."""
+    restarts: int = 3
+    """How often the process is replaced within `restart_window`; after that the studio has failed."""
+    restart_window: float = 60.0
+    backoff: float = 0.5
+    """Before the second replacement in a row; doubles with each."""
+    close_timeout: float = 2.0
+    """For the process to end by itself."""
+    strikes: int = 3
+    """Failures in a row after which a stream is left out for a while."""
+    timeout_after_strikes: float = 2.0
+    """How long; doubles with each failure that follows, up to 32 times."""
+    skip_still: bool = False
+    """Frames of a still picture show the last result again and cost nothing."""
+    still_below: float = 0.025
+    """A picture is still when no small part of it changed by more since it was restyled; once still, 1.5 times as much."""
+    still_frames: int = 3
+    """Still frames in a row before one is skipped."""
+    still_age: float = 1.0
+    """A still picture is restyled at least this often."""
+    autopilot: bool = False
+    """Hold `latency` by fewer steps, older text and conditioning, and a smaller inner size than asked for."""
+    smallest: float = 0.5
+    """Share of the asked width that the inner size may shrink to."""
+    cheaper_after: float = 1.0
+    """Seconds of being late before the autopilot chooses something cheaper."""
+    better_after: float = 5.0
+    """Seconds of being early before it chooses something better; doubles each time that was too much."""
+
+    def __post_init__(self) -> None:
+        if self.largest_batch not in BATCH_SIZES:
+            raise ConfigError(
+                f"largest_batch must be one of {BATCH_SIZES}, got {self.largest_batch}"
+            )
+        at_least(0, restarts=self.restarts)
+        at_least(1, strikes=self.strikes, still_frames=self.still_frames)
+        for one in fields(self):
+            if isinstance(one.default, float) and one.name not in ("still_below", "smallest"):
+                seconds(one.name, getattr(self, one.name))
+        within(0, 1, still_below=self.still_below)
+        within(0.25, 1, smallest=self.smallest)
 
 
 @dataclass(frozen=True, kw_only=True)
