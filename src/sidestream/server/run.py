@@ -1,0 +1,123 @@
+"""Runs the server until a signal: checks first, then listens, then drains."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from sidestream.config import SERVER_LIMITS, ServerConfig, ServerLimits
+from sidestream.errors import ConfigError
+from sidestream.live.studio import Studio
+from sidestream.server import peer, security, tls
+from sidestream.server.app import build
+from sidestream.server.security import Guard, Policy
+from sidestream.server.sessions import Sessions
+from sidestream.types import Controls
+
+STOP_SECONDS = 1.0
+"""What is left of five seconds after sessions had their time to end."""
+
+
+def serve(
+    studio: Callable[[], Studio],
+    config: ServerConfig,
+    base: Controls,
+    model: str,
+    *,
+    turn_password: str | None = None,
+    limits: ServerLimits = SERVER_LIMITS,
+    say: Callable[[str], object] = lambda words: None,
+) -> None:
+    """Serves until SIGINT or SIGTERM. What can be refused is refused before the studio is opened."""
+    config = security.settled(config)
+    certificate = tls.certificate(config) if config.tls else None
+    listening = listen(config)
+    if security.is_loopback(config.host):
+        peer.reach_this_machine()
+    peer.raise_bitrates()
+    opened = studio()
+    try:
+        sessions = Sessions(opened, config, base, limits=limits)
+        app = Guard(build(sessions, config, model, turn_password), Policy(config, limits))
+        for line in greeting(config, listening.getsockname()[1]):
+            say(line)
+        asyncio.run(_run(app, listening, certificate))
+    finally:
+        listening.close()
+        opened.drain(0.0)
+        opened.close()
+
+
+def listen(config: ServerConfig) -> socket.socket:
+    """Bound here and not by uvicorn, which would leave with a log line and a code of its own."""
+    try:
+        family = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family[0], socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(
+            f"--host {config.host} is no address of this machine ({error.strerror})"
+        ) from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(family[4])
+        bound.listen(128)
+    except OSError as error:
+        bound.close()
+        raise ConfigError(
+            f"port {config.port} of {config.host} cannot be used ({error.strerror}): give another --port"
+        ) from error
+    return bound
+
+
+def greeting(config: ServerConfig, port: int) -> list[str]:
+    """Where to go. A token is in the part of the address that no browser sends."""
+    everywhere = config.host in ("0.0.0.0", "::")
+    host = socket.gethostname() if everywhere else config.host
+    host = f"[{host}]" if ":" in host else host
+    token = f"#token={config.token}" if config.token else ""
+    lines = [f"open {'https' if config.tls else 'http'}://{host}:{port}/{token}"]
+    if config.tls:
+        lines.append("the certificate is our own: the browser warns once, go on to the page")
+    elif not security.is_loopback(config.host):
+        lines.append("without --tls browsers give no camera to pages of another machine")
+    return lines
+
+
+async def _run(app: Any, listening: socket.socket, certificate: tuple[Any, Any] | None) -> None:
+    settings = uvicorn.Config(
+        app,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        limit_concurrency=256,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=16 * 1024,
+        ssl_certfile=certificate and str(certificate[0]),
+        ssl_keyfile=certificate and str(certificate[1]),
+    )
+    server = _Server(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: stopped in order, the server ends well and not by the signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
