@@ -33,8 +33,9 @@ let wakeLock = null;
 
 // What is shown -------------------------------------------------------------------------------------------------
 
-function say(name, text) {
+function say(name, text, figures = "") {
   document.body.dataset.state = name;
+  $("figures").textContent = figures; // Apart from the words: a screen reader would read them out twice a second.
   if ($("stateText").textContent !== text) $("stateText").textContent = text;
 }
 
@@ -85,7 +86,7 @@ function statistics() {
   $("model").textContent = condition ? `${modelName}, ${names[condition.state] ?? condition.state}` : "–";
   if (view.fps > 0 && ["ok", "degraded"].includes(condition?.state ?? "ok")) {
     const lag = view.latency(0.5);
-    say("live", `${view.fps.toFixed(0)} fps${lag === null ? "" : ` · ${milliseconds(lag)}`}`);
+    say("live", "Live", `${view.fps.toFixed(0)} fps${lag === null ? "" : `, ${milliseconds(lag)}`}`);
   } else say("busy", condition?.reason || "Waiting for the first picture");
 }
 
