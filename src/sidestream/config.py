@@ -210,11 +210,13 @@ class ServerLimits:
     peers_in_session: int = 4
     max_side: int = 1280
     """A received picture is made smaller than this before anything is done with it."""
-    drain_seconds: float = 3.0
+    drain_seconds: float = 2.0
     """After a signal to stop, sessions may go on for so long."""
 
     def __post_init__(self) -> None:
-        at_least(1, **{name: int(value) for name, value in vars(self).items()})
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ConfigError(f"{name} must be above 0, got {value}")
 
 
 SERVER_LIMITS = ServerLimits()
@@ -259,6 +261,7 @@ class ServerConfig:
                 raise ConfigError(f"{name} must begin with {kinds[0]}, got {given!r}")
 
 
+@dataclass(frozen=True, kw_only=True)
 class LiveConfig:
     """How live streams are served, and when the process that serves them is replaced. Times in seconds."""
 

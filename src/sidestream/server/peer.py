@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from aiortc.mediastreams import MediaStreamTrack
 from sidestream.config import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.server.refusal import Refusal
 
+NEEDED = "ice-ufrag", "ice-pwd", "fingerprint"
 BITRATES = 2_500_000, 6_000_000
 """Bits a second at first, and at most."""
 
@@ -39,7 +41,7 @@ class Peer:
         self.bad_messages = 0
         self.publishes = ends.incoming is not None
         self.watches = ends.outgoing is not None
-        self._connection = connection
+        self._connection: aiortc.RTCPeerConnection | None = connection
         self._ends = ends
         self._channel: aiortc.RTCDataChannel | None = None
         self._receiving: asyncio.Task[None] | None = None
@@ -49,14 +51,16 @@ class Peer:
 
     @property
     def connected(self) -> bool:
-        return self._connection.connectionState == "connected"
+        return self._connection is not None and self._connection.connectionState == "connected"
 
     async def answer(self, sdp: str, limits: ServerLimits = SERVER_LIMITS) -> str:
         """Answers an offer, or refuses it and closes."""
-        check_offer(sdp, limits)
         try:
+            check_offer(sdp, limits)
             async with asyncio.timeout(limits.negotiate_seconds):
                 return await self._negotiate(sdp)
+        except Refusal as refusal:
+            problem = refusal
         except TimeoutError:
             problem = Refusal(504, "ice", "No way to this server was found: check STUN and TURN.")
         # aiortc trips over a bad offer with whatever its parser raises: ValueError, KeyError, its own, an assertion.
@@ -67,6 +71,8 @@ class Peer:
 
     async def _negotiate(self, sdp: str) -> str:
         connection = self._connection
+        if connection is None:
+            raise Refusal(503, "closed", "The session has ended.")
         await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "offer"))
         if self._ends.outgoing is not None:
             connection.addTrack(self._ends.outgoing)
@@ -89,7 +95,9 @@ class Peer:
             self._receiving.cancel()
         if self._ends.outgoing is not None:
             self._ends.outgoing.stop()
-        await self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _close(connection)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "video" and self._ends.incoming is not None and self._receiving is None:
@@ -105,8 +113,19 @@ class Peer:
         self._ends.hear(self, message if isinstance(message, str) else "\0")
 
     def _on_state(self) -> None:
-        if self._connection.connectionState in ("closed", "failed"):
-            self._ends.gone(self, self._connection.connectionState)
+        state = self._connection and self._connection.connectionState
+        if state in ("closed", "failed"):
+            self._ends.gone(self, state)
+
+
+async def _close(connection: aiortc.RTCPeerConnection) -> None:
+    """What an offer left half built trips aiortc once more when it is closed; its sockets are closed all the same."""
+    try:
+        await connection.close()
+    except Exception:  # noqa: BLE001
+        for transceiver in connection.getTransceivers():
+            with suppress(Exception):
+                await transceiver.receiver.transport.transport.stop()
 
 
 def check_offer(sdp: str, limits: ServerLimits = SERVER_LIMITS) -> None:
@@ -116,6 +135,9 @@ def check_offer(sdp: str, limits: ServerLimits = SERVER_LIMITS) -> None:
     kinds = re.findall(r"^m=(\w+)", sdp, re.MULTILINE)
     if "video" not in kinds:
         raise Refusal(400, "offer", "The offer has no video.")
+    # Without these aiortc answers all the same, and fails later in a task of its own.
+    if not all(re.search(f"^a={name}:.", sdp, re.MULTILINE) for name in NEEDED):
+        raise Refusal(400, "offer", f"The offer must have {', '.join(NEEDED)}.")
     if len(kinds) > limits.sdp_media:
         raise Refusal(400, "offer", f"The offer has more than {limits.sdp_media} media.")
     if len(re.findall(r"^a=candidate:", sdp, re.MULTILINE)) > limits.sdp_candidates:
@@ -143,6 +165,8 @@ def reach_this_machine() -> None:
     from aioice import ice
 
     others = ice.get_host_addresses
+    if others.__module__ == __name__:
+        return
 
     def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
         return ["127.0.0.1", *others(use_ipv4=use_ipv4, use_ipv6=use_ipv6)]
