@@ -261,7 +261,7 @@ def serve(command: Serve, printer: Printer) -> int:
     from sidestream.live.process import open_studio
     from sidestream.types import Controls
 
-    run.serve(
+    counts = run.serve(
         lambda: open_studio(
             command.model, command.loading, stream=command.stream, seats=config.seats
         ),
@@ -271,6 +271,7 @@ def serve(command: Serve, printer: Printer) -> int:
         turn_password=os.environ.get("SIDESTREAM_TURN_PASSWORD"),
         say=printer.say,
     )
+    printer.json({"sessions": counts})
     return 0
 
 

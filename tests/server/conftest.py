@@ -13,6 +13,7 @@ pytest.importorskip("aiortc", reason="the server's tests need: pip install 'side
 import httpx
 from aioice import ice
 
+from server.browser import CHROMIUM, MISSING
 from server.callers import Caller, http_to
 from server.fakes import FakeStudio
 from sidestream.config import ServerConfig, ServerLimits
@@ -93,3 +94,9 @@ async def house(config: ServerConfig, limits: ServerLimits) -> AsyncIterator[Hou
         watching.cancel()
         sessions.limits = ServerLimits(drain_seconds=0.01)
         await sessions.drain()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A run without a browser looks like any other, so it is said once more at its end."""
+    if CHROMIUM is None:
+        terminalreporter.write_line(MISSING, red=True, bold=True)

@@ -1,18 +1,21 @@
-"""The real server with a fake studio, as a process of its own: python host.py PORT [SEATS]"""
+"""The real server with a fake studio, as a process of its own: python -m server.host --port PORT --seats SEATS"""
 
-import sys
+import argparse
 
-from fakes import FakeStudio
+from server.fakes import FakeStudio
 
 from sidestream.config import ServerConfig
 from sidestream.server.run import serve
 from sidestream.types import Controls
 
 if __name__ == "__main__":
-    port, seats = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 8
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--seats", type=int, default=8)
+    asked = parser.parse_args()
     serve(
-        lambda: FakeStudio(seats),
-        ServerConfig(port=port, seats=seats),
+        lambda: FakeStudio(asked.seats),
+        ServerConfig(port=asked.port, seats=asked.seats),
         Controls(prompt="invert the colors"),
         "fake",
         say=lambda line: print(line, flush=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,10 +20,6 @@ from sidestream.server.security import Guard, Policy
 from sidestream.server.sessions import Sessions
 from sidestream.types import Controls
 
-STOP_SECONDS = 1.0
-"""What is left of five seconds after sessions had their time to end."""
-
-
 def serve(
     studio: Callable[[], Studio],
     config: ServerConfig,
@@ -33,8 +29,8 @@ def serve(
     turn_password: str | None = None,
     limits: ServerLimits = SERVER_LIMITS,
     say: Callable[[str], object] = lambda words: None,
-) -> None:
-    """Serves until SIGINT or SIGTERM. What can be refused is refused before the studio is opened."""
+) -> Mapping[str, int]:
+    """Serves until SIGINT or SIGTERM. What can be refused is refused before the studio is opened. Returns counts."""
     config = security.settled(config)
     certificate = tls.certificate(config) if config.tls else None
     listening = listen(config)
@@ -48,6 +44,7 @@ def serve(
         for line in greeting(config, listening.getsockname()[1]):
             say(line)
         asyncio.run(_run(app, listening, certificate))
+        return sessions.counts
     finally:
         listening.close()
         opened.drain(0.0)

@@ -1,25 +1,12 @@
 // The page: what is pressed, what is shown, and what is said when something does not work.
 
 import { Api, Link } from "./link.js";
+import { PRESETS, list, remember, showPressed } from "./prompts.js";
 import { Source, inWords } from "./source.js";
+import { notice, say, statistics } from "./status.js";
 import { View } from "./view.js";
 
-const PRESETS = [
-  ["Oil painting", "oil", "turn this into an oil painting"],
-  ["Watercolor", "watercolor", "turn this into a watercolor painting"],
-  ["Pencil sketch", "pencil", "turn this into a pencil sketch"],
-  ["Anime", "anime", "make it look like anime"],
-  ["3D render", "render", "turn this into a 3D render"],
-  ["Night", "night", "turn day into night"],
-  ["Sunset", "sunset", "make it golden hour"],
-  ["Black & white", "mono", "make it black and white"],
-  ["Warmer", "warm", "warmer colors"],
-  ["Colder", "cold", "make it cold"],
-  ["Inverted", "invert", "invert the colors"],
-  ["As it is", "none", "keep this as it is"],
-];
 const SLIDERS = ["strength", "stability", "steps"];
-const REMEMBERED = 5;
 
 const $ = (id) => document.getElementById(id);
 const api = new Api();
@@ -33,20 +20,6 @@ let wakeLock = null;
 
 // What is shown -------------------------------------------------------------------------------------------------
 
-function say(name, text, figures = "") {
-  document.body.dataset.state = name;
-  $("figures").textContent = figures; // Apart from the words: a screen reader would read them out twice a second.
-  if ($("stateText").textContent !== text) $("stateText").textContent = text;
-}
-
-function notice(text, action = "", act = null) {
-  $("notice").hidden = !text;
-  if ($("noticeText").textContent !== text) $("noticeText").textContent = text;
-  $("noticeAct").hidden = !action;
-  $("noticeAct").textContent = action;
-  $("noticeAct").onclick = act;
-}
-
 function setPhase(phase) {
   document.body.dataset.phase = phase;
 }
@@ -57,9 +30,7 @@ function showControls(controls) {
   if (active !== $("prompt") && prompt) $("prompt").value = prompt;
   for (const name of [...SLIDERS, "seed"]) if (active !== $(name)) $(name).value = controls[name];
   sliders();
-  for (const button of $("presets").querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.prompt === prompt));
-  }
+  showPressed(prompt);
 }
 
 function sliders() {
@@ -68,26 +39,6 @@ function sliders() {
     document.querySelector(`output[for="${name}"]`).textContent = name === "steps" ? value : `${Math.round(value * 100)} %`;
     $(name).style.setProperty("--fill", `${((value - min) / (max - min)) * 100}%`);
   }
-}
-
-const milliseconds = (value) => (value === null || !(value >= 0) ? "–" : `${Math.round(value)} ms`);
-
-function statistics() {
-  if (linkState !== "live") return;
-  const figures = condition?.figures ?? {};
-  const [width, height] = view.size;
-  $("fps").textContent = view.fps.toFixed(1);
-  $("p50").textContent = milliseconds(view.latency(0.5));
-  $("p95").textContent = milliseconds(view.latency(0.95));
-  $("server").textContent = `${milliseconds(figures.server_p50 * 1000)}, ${milliseconds(figures.server_p95 * 1000)}`;
-  $("dropped").textContent = figures.dropped ?? figures.frames_dropped ?? "–";
-  $("size").textContent = width ? `${width}×${height}` : "–";
-  const names = { ok: "running", starting: "loading", degraded: "running, with trouble", held: "waiting", source: "not ready" };
-  $("model").textContent = condition ? `${modelName}, ${names[condition.state] ?? condition.state}` : "–";
-  if (view.fps > 0 && ["ok", "degraded"].includes(condition?.state ?? "ok")) {
-    const lag = view.latency(0.5);
-    say("live", "Live", `${view.fps.toFixed(0)} fps${lag === null ? "" : `, ${milliseconds(lag)}`}`);
-  } else say("busy", condition?.reason || "Waiting for the first picture");
 }
 
 // The connection ------------------------------------------------------------------------------------------------
@@ -233,50 +184,14 @@ function change(values) {
 
 function ask(prompt) {
   $("prompt").value = prompt;
-  remember(prompt);
+  remember(prompt, ask);
   showPressed(prompt);
   change({ prompt });
 }
 
-function showPressed(prompt) {
-  for (const button of $("presets").querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.prompt === prompt));
-  }
-}
-
-function remembered() {
-  try { return JSON.parse(localStorage.getItem("prompts")) ?? []; } catch { return []; }
-}
-
-function remember(prompt) {
-  const own = PRESETS.every(([, , text]) => text !== prompt);
-  if (own) localStorage.setItem("prompts", JSON.stringify([prompt, ...remembered().filter((one) => one !== prompt)].slice(0, REMEMBERED)));
-  showHistory();
-}
-
-function showHistory() {
-  const prompts = remembered();
-  $("lately").hidden = !prompts.length;
-  $("history").replaceChildren(...prompts.map((prompt) => item(prompt, () => ask(prompt))));
-}
-
-function item(text, act) {
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: text, onclick: act });
-  const entry = document.createElement("li");
-  entry.append(button);
-  return entry;
-}
-
 // Wiring --------------------------------------------------------------------------------------------------------
 
-for (const [label, look, prompt] of PRESETS) {
-  const entry = item(label, () => ask(prompt));
-  entry.firstChild.className = `look-${look}`;
-  entry.firstChild.dataset.prompt = prompt;
-  $("presets").append(entry);
-}
-showHistory();
-showPressed($("prompt").value);
+list(ask);
 sliders();
 
 $("useCamera").onclick = () => use("camera");
@@ -395,7 +310,7 @@ document.onkeydown = (event) => {
 };
 document.onvisibilitychange = () => document.visibilityState === "visible" && source.kind && stayAwake();
 addEventListener("pagehide", () => link?.stop());
-setInterval(statistics, 500);
+setInterval(() => linkState === "live" && statistics(view, condition, modelName), 500);
 if (api.session) {
   setPhase("live");
   connect();
