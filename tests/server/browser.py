@@ -13,7 +13,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "src"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 MISSING = "no browser, so nothing of the page was tested; run: scripts/browser (or sudo apt-get install chromium)"
 FLAGS = (
     "--use-fake-device-for-media-stream",
@@ -71,7 +73,9 @@ def fake(seats: int = 8) -> Server:
 
 
 def real() -> Server:
-    return Server("-m", "sidestream", "serve", "--size", "128x128", "--prompt", "keep this as it is")
+    return Server(
+        "-m", "sidestream", "serve", "--size", "128x128", "--prompt", "keep this as it is"
+    )
 
 
 def launch(playwright: Any, *flags: str) -> Any:

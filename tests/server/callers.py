@@ -27,7 +27,9 @@ class Camera(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, colour: tuple[int, int, int] = (200, 40, 60), *, stamped: bool = True) -> None:
+    def __init__(
+        self, colour: tuple[int, int, int] = (200, 40, 60), *, stamped: bool = True
+    ) -> None:
         super().__init__()
         self.pixels = np.full((96, 128, 3), colour, np.uint8)
         self.stamped = stamped
@@ -41,7 +43,9 @@ class Camera(MediaStreamTrack):
             await asyncio.Event().wait()
         value = int(time.monotonic() * 1000) % stamp.MODULUS
         self.sent[value] = time.monotonic()
-        frame = VideoFrame.from_ndarray(stamp.add(self.pixels, value) if self.stamped else self.pixels)
+        frame = VideoFrame.from_ndarray(
+            stamp.add(self.pixels, value) if self.stamped else self.pixels
+        )
         frame.pts, frame.time_base = self.frames * 4500, Fraction(1, 90_000)
         self.frames += 1
         return frame

@@ -3,8 +3,8 @@
 import argparse
 
 from server.fakes import FakeStudio
-
 from sidestream.config import ServerConfig
+from sidestream.console import Printer
 from sidestream.server.run import serve
 from sidestream.types import Controls
 
@@ -18,5 +18,5 @@ if __name__ == "__main__":
         ServerConfig(port=asked.port, seats=asked.seats),
         Controls(prompt="invert the colors"),
         "fake",
-        say=lambda line: print(line, flush=True),
+        say=Printer(None).say,
     )

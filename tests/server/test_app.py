@@ -30,7 +30,9 @@ def sessions(studio: FakeStudio) -> Sessions:
 
 @pytest.fixture
 def client(sessions: Sessions) -> Iterator[TestClient]:
-    with TestClient(Guard(build(sessions, CONFIG, "fake"), Policy(CONFIG)), base_url=LOCAL) as client:
+    with TestClient(
+        Guard(build(sessions, CONFIG, "fake"), Policy(CONFIG)), base_url=LOCAL
+    ) as client:
         yield client
 
 
@@ -41,7 +43,13 @@ def session(sessions: Sessions) -> str:
 
 @pytest.mark.parametrize(
     ("health", "alive", "ready"),
-    [("starting", 200, 503), ("ok", 200, 200), ("degraded", 200, 200), ("draining", 200, 503), ("failed", 500, 503)],
+    [
+        ("starting", 200, 503),
+        ("ok", 200, 200),
+        ("degraded", 200, 200),
+        ("draining", 200, 503),
+        ("failed", 500, 503),
+    ],
 )
 def test_health_says_what_a_balancer_needs(client, studio, health, alive, ready):
     studio.state = State(health)
@@ -63,7 +71,11 @@ def test_a_session_is_read_and_changed(client, session):
     place = f"/sessions/{session}"
     assert client.get(place).json()["controls"]["prompt"] == "invert the colors"
     changed = client.patch(f"{place}/controls", json={"prompt": "  red  sky ", "steps": 4})
-    assert (changed.json()["prompt"], changed.json()["steps"], changed.json()["strength"]) == ("red sky", 4, 1.0)
+    assert (changed.json()["prompt"], changed.json()["steps"], changed.json()["strength"]) == (
+        "red sky",
+        4,
+        1.0,
+    )
     assert client.get(f"{place}/controls").json() == changed.json()
     assert client.delete(place).status_code == 204
     assert client.get(place).status_code == 404
@@ -71,14 +83,32 @@ def test_a_session_is_read_and_changed(client, session):
 
 @pytest.mark.parametrize(
     "body",
-    ['{"strength": NaN}', '{"strength": 1.01}', '{"strength": "canary"}', '{"steps": 0}', '{"steps": 9}',
-     '{"seed": -1}', '{"seed": true}', '{"canary": 1}', '["canary"]', "canary", '{"prompt": 7}', "[" * 400,
-     '{"prompt": []}', '{"prompt": [{"text": "canary", "weight": -1}]}', '{"seed": 1e400}', '{"prompt": "\\ud800"}',
-     '{"prompt": "canary' + "x" * 400 + '"}', "\xff"],
+    [
+        '{"strength": NaN}',
+        '{"strength": 1.01}',
+        '{"strength": "canary"}',
+        '{"steps": 0}',
+        '{"steps": 9}',
+        '{"seed": -1}',
+        '{"seed": true}',
+        '{"canary": 1}',
+        '["canary"]',
+        "canary",
+        '{"prompt": 7}',
+        "[" * 400,
+        '{"prompt": []}',
+        '{"prompt": [{"text": "canary", "weight": -1}]}',
+        '{"seed": 1e400}',
+        '{"prompt": "\\ud800"}',
+        '{"prompt": "canary' + "x" * 400 + '"}',
+        "\xff",
+    ],
 )
 def test_what_is_not_valid_is_refused_and_never_repeated(client, session, body):
     answer = client.patch(
-        f"/sessions/{session}/controls", content=body.encode("latin-1"), headers={"content-type": "application/json"}
+        f"/sessions/{session}/controls",
+        content=body.encode("latin-1"),
+        headers={"content-type": "application/json"},
     )
     assert answer.status_code in (400, 422), answer.text
     assert set(answer.json()) == {"error", "message"}
@@ -94,8 +124,17 @@ def test_another_session_cannot_be_told_from_none(client):
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/..%2f..%2fconfig.py", "/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd",
-     "/static/nothing.js", "/static/", "/../pyproject.toml", "/static/app.js%00.html", "/file:///etc/passwd"],
+    [
+        "/static/..%2f..%2fconfig.py",
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static//etc/passwd",
+        "/static/nothing.js",
+        "/static/",
+        "/../pyproject.toml",
+        "/static/app.js%00.html",
+        "/file:///etc/passwd",
+    ],
 )
 def test_no_path_reaches_the_file_system(client, path):
     answer = client.get(path)
@@ -105,7 +144,12 @@ def test_no_path_reaches_the_file_system(client, path):
 def test_the_page_brings_all_that_it_needs(client):
     page = client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    for name, kind in (("app.js", "javascript"), ("style.css", "css"), ("icon.svg", "svg"), ("docs.js", "javascript")):
+    for name, kind in (
+        ("app.js", "javascript"),
+        ("style.css", "css"),
+        ("icon.svg", "svg"),
+        ("docs.js", "javascript"),
+    ):
         answer = client.get(f"/static/{name}")
         assert answer.status_code == 200
         assert kind in answer.headers["content-type"]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -33,7 +34,7 @@ async def test_times_rise_with_every_picture(house: House):
     await caller.call(Camera())
     for _ in range(12):
         await caller.picture()
-    assert all(later > earlier for earlier, later in zip(caller.pts, caller.pts[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(caller.pts))
 
 
 async def test_a_prompt_by_data_channel_shows_in_the_pixels_and_is_acknowledged(house: House):
@@ -184,8 +185,17 @@ async def test_flooded_with_prompts_a_session_takes_the_last_and_few_between(hou
 
 @pytest.mark.parametrize(
     "message",
-    ["{", "[]", '{"type": "change", "prompt": ""}', '{"type": "change", "steps": 99}', '{"type": "no"}',
-     '{"type": "change", "strength": NaN}', "[" * 5000, '{"type": "change", "prompt": "unreadable"}', b"\xff\x00"],
+    [
+        "{",
+        "[]",
+        '{"type": "change", "prompt": ""}',
+        '{"type": "change", "steps": 99}',
+        '{"type": "no"}',
+        '{"type": "change", "strength": NaN}',
+        "[" * 5000,
+        '{"type": "change", "prompt": "unreadable"}',
+        b"\xff\x00",
+    ],
 )
 async def test_a_message_that_is_not_understood_is_refused_in_words(house: House, message):
     caller = house.caller()
@@ -203,7 +213,9 @@ async def test_messages_that_are_too_long_or_too_bad_close_the_connection(house:
     await caller.call(Camera())
     await until(lambda: caller.channel.readyState == "open")
     for _ in range(ServerLimits().bad_messages):
-        caller.channel.send(json.dumps({"type": "change", "prompt": "x" * ServerLimits().message_bytes}))
+        caller.channel.send(
+            json.dumps({"type": "change", "prompt": "x" * ServerLimits().message_bytes})
+        )
     await until(lambda: len(house.sessions) == 0)
     assert "longer than" in caller.told("refused")[0]["message"]
 

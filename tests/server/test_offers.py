@@ -50,7 +50,9 @@ DAMAGE = {
 @pytest.mark.parametrize("how", DAMAGE)
 async def test_a_damaged_offer_is_refused_in_a_sentence(house: House, how: str):
     sdp = DAMAGE[how](await house.caller().offer(Camera()))
-    answer = await house.http.post("/whip", content=sdp.encode("utf-8", "surrogatepass"), headers=SDP)
+    answer = await house.http.post(
+        "/whip", content=sdp.encode("utf-8", "surrogatepass"), headers=SDP
+    )
     assert answer.status_code in (400, 413), answer.text
     assert set(answer.json()) == {"error", "message"}
     assert answer.json()["message"].endswith(".")
@@ -76,11 +78,15 @@ def mangled(sdp: str, seed: int) -> str:
             cut = dice.randrange(len(line) + 1)
             lines[at] = line[:cut] + dice.choice("0 :/=\t-é\x00") * dice.randint(1, 9) + line[cut:]
         else:
-            lines[at] = line.replace(dice.choice("0123456789"), dice.choice(["", "-1", "99999999999"]))
+            lines[at] = line.replace(
+                dice.choice("0123456789"), dice.choice(["", "-1", "99999999999"])
+            )
     return "\r\n".join(lines) + "\r\n"
 
 
-async def test_offers_mangled_at_random_are_answered_or_refused_but_never_break_anything(house: House):
+async def test_offers_mangled_at_random_are_answered_or_refused_but_never_break_anything(
+    house: House,
+):
     sdp = await house.caller().offer(Camera())
     for seed in range(60):
         body = {"sdp": mangled(sdp, seed)}

@@ -1,5 +1,7 @@
 """When pictures were taken, and how long one that is early waits."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ def test_delays_on_the_way_do_not_shake_the_time_of_capture():
     clock = CaptureClock()
     delays = [0.05, 0.02, 0.09, 0.03, 0.02, 0.12]
     captured = [clock.captured(n / 20, 100 + n / 20 + late) for n, late in enumerate(delays)]
-    gaps = [b - a for a, b in zip(captured[1:], captured[2:], strict=False)]
+    gaps = [b - a for a, b in pairwise(captured[1:])]
     assert gaps == pytest.approx([0.05] * 4, abs=0.001)
 
 

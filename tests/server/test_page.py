@@ -15,7 +15,9 @@ pytestmark = [
     # Playwright leaves its pipes to the collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-pytest.importorskip("playwright", reason="the page's tests need playwright, which `make test` installs")
+pytest.importorskip(
+    "playwright", reason="the page's tests need playwright, which `make test` installs"
+)
 
 
 @pytest.fixture(scope="module")
@@ -132,14 +134,18 @@ def test_what_is_compared_was_taken_at_the_same_moment(page):
     go_live(page)
     page.check("[value=beside]", force=True)
     until(page, "sidestream.source.kept.size > 20")
-    found = page.evaluate("[...Array(20)].map(() => sidestream.source.kept.has(sidestream.view.stamp))")
+    found = page.evaluate(
+        "[...Array(20)].map(() => sidestream.source.kept.has(sidestream.view.stamp))"
+    )
     assert all(found)
 
 
 def test_latency_is_measured_from_glass_to_glass(page):
     go_live(page)
     until(page, "sidestream.view.latencies.length > 40")
-    shares = page.evaluate("[sidestream.view.latency(0.5), sidestream.view.latency(0.95), sidestream.view.unread]")
+    shares = page.evaluate(
+        "[sidestream.view.latency(0.5), sidestream.view.latency(0.95), sidestream.view.unread]"
+    )
     assert 5 < shares[0] <= shares[1] < 5000
     assert shares[2] < 20
     page.click("summary")
@@ -203,7 +209,9 @@ def test_a_file_can_be_played(page, tmp_path: Path):
 def test_a_file_that_is_no_video_is_refused_in_words(page, tmp_path: Path):
     (tmp_path / "no.mp4").write_text("words")
     page.set_input_files("#file", tmp_path / "no.mp4")
-    until(page, "document.getElementById('noticeText').textContent.includes('cannot play that file')")
+    until(
+        page, "document.getElementById('noticeText').textContent.includes('cannot play that file')"
+    )
 
 
 def test_a_page_that_is_closed_frees_its_seat(browser, server):
@@ -215,14 +223,17 @@ def test_a_page_that_is_closed_frees_its_seat(browser, server):
         while page.evaluate("fetch('/stats').then((r) => r.json())")["figures"]["sessions"]:
             assert time.monotonic() < end
             time.sleep(0.1)
-        assert "PATCH /sessions/{session}/controls" in page.inner_text("main")
+        until(page, "document.body.innerText.includes('PATCH /sessions/{session}/controls')")
 
 
 def test_a_camera_that_is_refused_is_explained(playwright, server):
     browser = launch(playwright)
     with opened(browser, server) as page:
         page.click("#useCamera")
-        until(page, "document.getElementById('noticeText').textContent.includes('did not let this page')")
+        until(
+            page,
+            "document.getElementById('noticeText').textContent.includes('did not let this page')",
+        )
         assert page.is_visible("#noticeAct")
         assert page.is_visible("#useFile")
     browser.close()
@@ -234,7 +245,10 @@ def test_without_a_camera_the_page_says_what_else_there_is(browser, server):
             "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError')); null"
         )
         page.click("#useCamera")
-        until(page, "document.getElementById('noticeText').textContent.includes('No camera was found')")
+        until(
+            page,
+            "document.getElementById('noticeText').textContent.includes('No camera was found')",
+        )
 
 
 def test_killed_and_started_again_the_server_has_its_callers_back(browser):
@@ -244,7 +258,10 @@ def test_killed_and_started_again_the_server_has_its_callers_back(browser):
             go_live(page)
             see(page, is_inverted)
             server.kill()
-            until(page, "document.getElementById('noticeText').textContent.includes('connection was lost')")
+            until(
+                page,
+                "document.getElementById('noticeText').textContent.includes('connection was lost')",
+            )
             see(page, is_green)
             server.start()
             until(page, LIVE)
@@ -270,7 +287,10 @@ def test_when_it_is_full_people_wait_for_their_turn(browser):
         with opened(browser, server) as first, opened(browser, server) as second:
             go_live(first)
             second.click("#useCamera")
-            until(second, "document.getElementById('noticeText').textContent.includes('number 1 in the queue')")
+            until(
+                second,
+                "document.getElementById('noticeText').textContent.includes('number 1 in the queue')",
+            )
             see(second, is_green)
             first.click("#stop")
             until(second, LIVE)
@@ -333,7 +353,9 @@ def nano_server() -> Iterator[Server]:
     assert seconds < 10
 
 
-def test_nano_restyles_and_until_it_is_there_people_see_themselves(browser, nano_server, record_property):
+def test_nano_restyles_and_until_it_is_there_people_see_themselves(
+    browser, nano_server, record_property
+):
     with opened(browser, nano_server) as page:
         page.fill("#prompt", "keep this as it is")
         page.click("#useCamera")

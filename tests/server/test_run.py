@@ -33,7 +33,7 @@ def test_a_port_that_is_taken_is_refused_in_a_sentence():
 def test_a_host_that_is_none_is_refused_in_a_sentence():
     with pytest.raises(ConfigError, match="--host"):
         run.listen(ServerConfig(host="no such host"))
-    with pytest.raises(ConfigError, match="--host|cannot be used"):
+    with pytest.raises(ConfigError, match=r"--host|cannot be used"):
         run.listen(ServerConfig(host="203.0.113.1"))
 
 
@@ -53,7 +53,9 @@ def test_it_says_where_to_go(config, address, lines):
 
 
 def test_a_certificate_is_made_once_and_kept_to_its_owner(tmp_path: Path):
-    config = ServerConfig(tls=True, tls_folder=tmp_path / "new" / "tls", allow_host=("studio.example",))
+    config = ServerConfig(
+        tls=True, tls_folder=tmp_path / "new" / "tls", allow_host=("studio.example",)
+    )
     certificate, key = tls.certificate(config)
     assert key.stat().st_mode & 0o077 == 0
     made = certificate.read_bytes()
@@ -103,7 +105,10 @@ def test_a_refusal_comes_before_the_model_is_loaded():
     def never() -> FakeStudio:
         raise AssertionError("what is asked for can be refused before a model is loaded")
 
-    for config in (ServerConfig(host="0.0.0.0"), replace(ServerConfig(), host="no such host", token="t" * 16)):
+    for config in (
+        ServerConfig(host="0.0.0.0"),
+        replace(ServerConfig(), host="no such host", token="t" * 16),
+    ):
         with pytest.raises(ConfigError):
             run.serve(never, config, BASE, "fake")
 

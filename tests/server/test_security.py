@@ -13,7 +13,15 @@ from sidestream.config import ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.server.app import build
 from sidestream.server.refusal import Refusal
-from sidestream.server.security import HEADERS, PUBLIC, Guard, Policy, is_loopback, read_body, settled
+from sidestream.server.security import (
+    HEADERS,
+    PUBLIC,
+    Guard,
+    Policy,
+    is_loopback,
+    read_body,
+    settled,
+)
 from sidestream.server.sessions import Sessions
 
 TOKEN = "canary-0123456789abcdef"
@@ -21,7 +29,9 @@ ELSEWHERE = ServerConfig(host="0.0.0.0", token=TOKEN)
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
 
-def refusal(policy: Policy, path: str = "/stats", address: str = "10.0.0.9", **headers: str) -> Refusal | None:
+def refusal(
+    policy: Policy, path: str = "/stats", address: str = "10.0.0.9", **headers: str
+) -> Refusal | None:
     try:
         policy.check(path, {"host": "127.0.0.1:8000", **headers}, address)
     except Refusal as found:
@@ -39,8 +49,16 @@ def routes():
     app = build(Sessions(FakeStudio(), ELSEWHERE, BASE), ELSEWHERE, "fake")
     document = app.openapi()
     named = [(method.upper(), path) for path, one in document["paths"].items() for method in one]
-    return [*named, ("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/static/app.js"),
-            ("GET", "/nothing"), ("POST", "/"), ("GET", "/static/../config.py")]
+    return [
+        *named,
+        ("GET", "/"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("GET", "/static/app.js"),
+        ("GET", "/nothing"),
+        ("POST", "/"),
+        ("GET", "/static/../config.py"),
+    ]
 
 
 @pytest.mark.parametrize(("method", "path"), routes())
@@ -59,7 +77,9 @@ def test_only_these_are_public():
     assert public == {"/", "/healthz", "/readyz", "/static/app.js"}
 
 
-@pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"])
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"]
+)
 def test_a_wrong_token_is_refused(given):
     found = refusal(Policy(ELSEWHERE), authorization=given)
     assert found is not None and found.status == 401
@@ -104,13 +124,21 @@ def test_this_machine_is_known_by_its_names(host):
 @pytest.mark.parametrize(
     ("host", "taken"),
     [
-        ("localhost:8000", True), ("127.0.0.1", True), ("[::1]:8000", True), ("LOCALHOST:1", True),
-        ("evil.example", False), ("127.0.0.1.evil.example:8000", False), ("192.168.1.5:8000", False),
-        ("", False), ("a/?x=", False), ("localhost@evil.example", False), ("localhost:8000:9", False),
+        ("localhost:8000", True),
+        ("127.0.0.1", True),
+        ("[::1]:8000", True),
+        ("LOCALHOST:1", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example:8000", False),
+        ("192.168.1.5:8000", False),
+        ("", False),
+        ("a/?x=", False),
+        ("localhost@evil.example", False),
+        ("localhost:8000:9", False),
     ],
 )
 def test_on_this_machine_only_its_own_names_are_answered(host, taken):
-    found = refusal(Policy(ServerConfig()), **{"host": host})
+    found = refusal(Policy(ServerConfig()), host=host)
     assert (found is None) == taken
     assert found is None or found.status == 421
 
@@ -125,8 +153,13 @@ def test_elsewhere_numbers_and_configured_names_are_answered():
 @pytest.mark.parametrize(
     ("origin", "taken"),
     [
-        ("http://127.0.0.1:8000", True), ("https://127.0.0.1:8000", True), ("http://127.0.0.1:9000", False),
-        ("http://evil.example", False), ("null", False), ("", False), ("http://127.0.0.1:8000.evil.example", False),
+        ("http://127.0.0.1:8000", True),
+        ("https://127.0.0.1:8000", True),
+        ("http://127.0.0.1:9000", False),
+        ("http://evil.example", False),
+        ("null", False),
+        ("", False),
+        ("http://127.0.0.1:8000.evil.example", False),
     ],
 )
 def test_pages_of_other_sites_are_refused(origin, taken):
@@ -162,7 +195,10 @@ def test_a_body_that_is_too_long_is_refused_however_it_comes():
         pieces = (b"x" * 1000 for _ in range(most // 1000 + 1))
         assert caller.post("/offer", content=pieces).status_code == 413
         for lie in ("-1", "1e9", "9" * 30):
-            assert caller.post("/offer", content=b"", headers={"content-length": lie}).status_code == 413
+            assert (
+                caller.post("/offer", content=b"", headers={"content-length": lie}).status_code
+                == 413
+            )
 
 
 def test_a_body_that_drips_is_refused():
@@ -188,17 +224,34 @@ def test_every_answer_carries_the_headers():
 def test_no_secret_is_told():
     config = ServerConfig(host="0.0.0.0", token=TOKEN, turn="turn:turn.example.org", turn_user="me")
     sessions = Sessions(FakeStudio(), config, BASE)
-    caller = TestClient(Guard(build(sessions, config, "fake", "turn-canary"), Policy(config)), base_url="http://127.0.0.1")
-    for path in ("/", "/healthz", "/readyz", "/stats", "/metrics", "/openapi.json", "/docs", "/nothing"):
+    caller = TestClient(
+        Guard(build(sessions, config, "fake", "turn-canary"), Policy(config)),
+        base_url="http://127.0.0.1",
+    )
+    for path in (
+        "/",
+        "/healthz",
+        "/readyz",
+        "/stats",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/nothing",
+    ):
         answer = caller.get(path, headers=BEARER)
         assert TOKEN not in answer.text and "turn-canary" not in answer.text
     assert caller.get("/config").status_code == 401
     servers = caller.get("/config", headers=BEARER).json()["ice_servers"]
-    assert servers == [{"urls": "turn:turn.example.org", "username": "me", "credential": "turn-canary"}]
+    assert servers == [
+        {"urls": "turn:turn.example.org", "username": "me", "credential": "turn-canary"}
+    ]
 
 
 def test_websockets_are_not_served():
-    with pytest.raises(WebSocketDisconnect) as caught, client(ServerConfig()).websocket_connect("/"):
+    with (
+        pytest.raises(WebSocketDisconnect) as caught,
+        client(ServerConfig()).websocket_connect("/"),
+    ):
         pass
     assert caught.value.code == 1008
 

@@ -20,6 +20,7 @@ from sidestream.server.security import Guard, Policy
 from sidestream.server.sessions import Sessions
 from sidestream.types import Controls
 
+
 def serve(
     studio: Callable[[], Studio],
     config: ServerConfig,

@@ -39,7 +39,7 @@ class Sessions:
         self.clock = clock
         self.line = Line(limits)
         self.draining = False
-        self.counts = dict.fromkeys(("opened", "closed", "refused", "failed"), 0)
+        self.counts: dict[str, int] = {"opened": 0, "closed": 0, "refused": 0, "failed": 0}
         self.seats = config.seats
         self._base = base
         self._open: dict[str, Session] = {}

@@ -86,10 +86,11 @@ function onState({ name, place, message }) {
     full: ["busy", place ? `Number ${place} in the queue` : "Full", place
       ? `Everybody's place is taken. You are number ${place} in the queue; stay on this page and it begins by itself.`
       : message],
-    live: ["live", "Live", ""],
+    live: ["busy", "Waiting", ""],
     refused: ["", "Not connected", message],
   };
   if (name !== "live") {
+    condition = null;
     view.restyled = false;
     view.draw();
   }
@@ -114,6 +115,7 @@ function onMessage(message) {
     setTimeout(() => notice(""), 6000);
   } else if (message.type === "draining") notice(`${message.reason} The picture comes back by itself.`);
   else if (message.type === "condition") {
+    if (condition?.state !== message.state) view.latencies.length = 0; // Waiting for a model says nothing of its speed.
     condition = message;
     const quiet = ["ok", "degraded"].includes(message.state);
     if (linkState === "live") notice(quiet ? "" : message.reason);

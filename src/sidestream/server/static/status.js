@@ -16,6 +16,18 @@ export function notice(text, action = "", act = null) {
   $("noticeAct").onclick = act;
 }
 
+// Of a session, as the server names it: what the model does, and a word for the top of the page.
+const STATES = {
+  ok: ["running", "Live"],
+  degraded: ["running, with trouble", "Live"],
+  starting: ["loading", "Getting ready"],
+  source: ["not ready", "Getting ready"],
+  held: ["waiting", "Waiting"],
+  stopped: ["idle", "No picture"],
+  draining: ["leaving", "Restarting"],
+  failed: ["stopped", "Stopped"],
+};
+
 const milliseconds = (value) => (value === null || !(value >= 0) ? "–" : `${Math.round(value)} ms`);
 
 /** From what the server said last, and what the view measured. */
@@ -28,10 +40,10 @@ export function statistics(view, condition, modelName) {
   $("server").textContent = `${milliseconds(figures.server_p50 * 1000)}, ${milliseconds(figures.server_p95 * 1000)}`;
   $("dropped").textContent = figures.dropped ?? figures.frames_dropped ?? "–";
   $("size").textContent = width ? `${width}×${height}` : "–";
-  const names = { ok: "running", starting: "loading", degraded: "running, with trouble", held: "waiting", source: "not ready" };
-  $("model").textContent = condition ? `${modelName}, ${names[condition.state] ?? condition.state}` : "–";
-  if (view.fps > 0 && ["ok", "degraded"].includes(condition?.state ?? "ok")) {
+  const [doing, short] = STATES[condition?.state] ?? ["–", "Waiting"];
+  $("model").textContent = condition ? `${modelName}, ${doing}` : "–";
+  if (view.fps > 0 && short === "Live") {
     const lag = view.latency(0.5);
-    say("live", "Live", `${view.fps.toFixed(0)} fps${lag === null ? "" : `, ${milliseconds(lag)}`}`);
-  } else say("busy", condition?.reason || "Waiting for the first picture");
+    say("live", short, `${view.fps.toFixed(0)} fps${lag === null ? "" : `, ${milliseconds(lag)}`}`);
+  } else say("busy", short === "Live" ? "Waiting" : short);
 }

@@ -3,6 +3,7 @@
 import { SHARE, read, since } from "./stamp.js";
 
 const LONG_SIDE = 960;
+const SMEAR = 3; // Rows above the strip that codecs smear it into.
 
 export class View {
   constructor(canvas, source) {
@@ -46,7 +47,7 @@ export class View {
     if (this.stamp === null) this.unread += 1;
     else {
       this.latencies.push(since(this.stamp, now));
-      if (this.latencies.length > 300) this.latencies.shift();
+      if (this.latencies.length > 150) this.latencies.shift();
     }
     this.live = true;
     this.draw();
@@ -72,7 +73,7 @@ export class View {
       if (beside) this.source.drawInto(this.context, null, w, 0, w, h);
       return;
     }
-    this.context.drawImage(this.remote, 0, 0, width, height, beside ? w : 0, 0, w, h);
+    this.context.drawImage(this.remote, 0, 0, width, height - SMEAR, beside ? w : 0, 0, w, h);
     if (beside) this.source.drawInto(this.context, this.stamp, 0, 0, w, h);
     else if (this.compare === "wipe" && this.source.ready) this.#wipe(w, h);
   }
