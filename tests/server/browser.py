@@ -68,8 +68,8 @@ class Server:
             self.process = None
 
 
-def fake(seats: int = 8) -> Server:
-    return Server("-m", "server.host", "--seats", str(seats))
+def fake(*more: str) -> Server:
+    return Server("-m", "server.host", *more)
 
 
 def real() -> Server:

@@ -12,10 +12,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int)
     parser.add_argument("--seats", type=int, default=8)
+    parser.add_argument("--token")
     asked = parser.parse_args()
     serve(
         lambda: FakeStudio(asked.seats),
-        ServerConfig(port=asked.port, seats=asked.seats),
+        ServerConfig(port=asked.port, seats=asked.seats, token=asked.token),
         Controls(prompt="invert the colors"),
         "fake",
         say=Printer(None).say,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import schemathesis
+from hypothesis import settings
 from starlette.testclient import TestClient
 
 from server.conftest import BASE
@@ -183,6 +184,7 @@ def as_text(context, value):
 
 
 @schema.parametrize()
+@settings(max_examples=25)
 def test_nothing_that_the_document_allows_breaks_the_server(case):
     if len(OPEN) == 0:
         OPEN.open(None, name="open")

@@ -282,7 +282,7 @@ def test_stopped_with_people_in_it_the_server_leaves_within_five_seconds(browser
 
 
 def test_when_it_is_full_people_wait_for_their_turn(browser):
-    server = fake(seats=1).start()
+    server = fake("--seats", "1").start()
     try:
         with opened(browser, server) as first, opened(browser, server) as second:
             go_live(first)
@@ -294,6 +294,30 @@ def test_when_it_is_full_people_wait_for_their_turn(browser):
             see(second, is_green)
             first.click("#stop")
             until(second, LIVE)
+    finally:
+        server.stop()
+
+
+def test_a_server_that_asks_for_a_token_is_told_it_once(browser):
+    token = "canary-0123456789abcdef"
+    server = fake("--token", token).start()
+    try:
+        with opened(browser, server) as page:
+            page.click("#useCamera")
+            until(page, "document.getElementById('login').open")
+            page.fill("#token", "a wrong one")
+            page.keyboard.press("Enter")
+            until(page, "document.getElementById('login').open && !document.getElementById('token').value")
+            page.fill("#token", token)
+            page.keyboard.press("Enter")
+            until(page, LIVE)
+            assert token not in page.url
+        with opened(browser, server) as page:
+            page.goto(f"{server.address}#token={token}")
+            page.reload()
+            page.click("#useCamera")
+            until(page, LIVE)
+            assert token not in page.url
     finally:
         server.stop()
 
