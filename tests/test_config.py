@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidestream import ModelConfig, Size, StreamConfig, operating_point
-from sidestream.config import LIMITS, Schedule, check_size
+from sidestream.config import LIMITS, LiveConfig, Schedule, check_size
 from sidestream.errors import ConfigError, PromptError
 from sidestream.types import Controls
 
@@ -27,6 +27,17 @@ from sidestream.types import Controls
         (Schedule, "cut_threshold", 1.5, r"cut_threshold must be in \(0, 1\]"),
         (ModelConfig, "hooks", ("top",), "hooks must be among"),
         (ModelConfig, "vision_size", 100, "vision_size must be a multiple of 32"),
+        (LiveConfig, "largest_batch", 3, r"largest_batch must be one of \(1, 2, 4, 8, 16\), got 3"),
+        (LiveConfig, "restarts", -1, "restarts must be 0 or more, got -1"),
+        (LiveConfig, "strikes", 0, "strikes must be 1 or more, got 0"),
+        (LiveConfig, "still_frames", 0, "still_frames must be 1 or more, got 0"),
+        (LiveConfig, "still_below", 1.5, "still_below must be from 0 to 1, got 1.5"),
+        (LiveConfig, "smallest", 0.2, "smallest must be from 0.25 to 1, got 0.2"),
+        *(
+            (LiveConfig, name, value, f"{name} must be above 0 and at most a day, in seconds, got")
+            for name in ("latency", "max_age", "hold", "stuck_after", "close_timeout", "still_age")
+            for value in (0.0, -1.0, 1e6, float("nan"))
+        ),
         (Controls, "steps", 99, "steps must be from 1 to 8, got 99"),
         (Controls, "strength", 2, "strength must be from 0 to 1"),
         (Controls, "seed", 2**63, "seed must be from 0"),

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, cast
 
 from sidestream import __version__
 from sidestream.config import Fit, ModelConfig, Size, StreamConfig
-from sidestream.console import EXIT_CODES, Printer, complain, progress_bar, stages, stopping
+from sidestream.console import (
+    EXIT_CODES,
+    Printer,
+    complain,
+    progress_bar,
+    quiet_libraries,
+    stages,
+    stopping,
+)
 from sidestream.errors import INTERRUPTED, ConfigError, SidestreamError
 from sidestream.flags import (
     Bench,
@@ -236,7 +244,7 @@ def train(command: Train, printer: Printer) -> int:
             f"there is no model folder {start}: give nano, or the folder `train nano` wrote"
         )
     make_folder(command.training.folder)
-    _quiet()
+    quiet_libraries()
     with stopping() as caught, stages() as told:
         course = Course(command.training, told, lambda: bool(caught))
         adapting = command.what == "adapter"
@@ -320,22 +328,8 @@ def _run(command: Command, printer: Printer, load: Load) -> int:
 def _load(model: str, config: ModelConfig) -> Stylizer:
     from sidestream.stylizer import Stylizer
 
-    _quiet()
+    quiet_libraries()
     return Stylizer.load(model, config)
-
-
-def _quiet() -> None:
-    """What the libraries show of their own while they load files is of no use to a user; downloads show their progress."""
-    import diffusers
-    import transformers
-    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
-
-    downloads_shown = not are_progress_bars_disabled()
-    for library in (diffusers, transformers):
-        library.logging.set_verbosity_error()
-        library.logging.disable_progress_bar()
-    if downloads_shown:  # transformers has just hidden these too
-        enable_progress_bars()
 
 
 def _conclude(printer: Printer, report: Report, where: str, caught: Sequence[Signals]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,11 @@ def within(low: float, high: float, **values: float) -> None:
     for name, value in values.items():
         if not low <= value <= high:
             raise ConfigError(f"{name} must be from {low} to {high}, got {value}")
+
+
+def seconds(name: str, value: float) -> None:
+    if not 0 < value <= 86_400:
+        raise ConfigError(f"{name} must be above 0 and at most a day, in seconds, got {value}")
 
 
 @dataclass(frozen=True, order=True)
@@ -314,26 +319,9 @@ class LiveConfig:
             )
         at_least(0, restarts=self.restarts)
         at_least(1, strikes=self.strikes, still_frames=self.still_frames)
-        for name in (
-            "latency",
-            "max_age",
-            "late",
-            "hold",
-            "stuck_after",
-            "start_timeout",
-            "restart_window",
-            "backoff",
-            "close_timeout",
-            "timeout_after_strikes",
-            "still_age",
-            "cheaper_after",
-            "better_after",
-        ):
-            value = getattr(self, name)
-            if not 0 < value < 86400:
-                raise ConfigError(
-                    f"{name} must be above 0 and at most a day, in seconds, got {value}"
-                )
+        for one in fields(self):
+            if isinstance(one.default, float) and one.name not in ("still_below", "smallest"):
+                seconds(one.name, getattr(self, one.name))
         within(0, 1, still_below=self.still_below)
         within(0.25, 1, smallest=self.smallest)
 

@@ -187,3 +187,17 @@ def stopping() -> Generator[list[signal.Signals]]:
         yield caught
     finally:
         restore()
+
+
+def quiet_libraries() -> None:
+    """What the libraries show of their own while they load files is of no use to a user; downloads show their progress."""
+    import diffusers
+    import transformers
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+
+    downloads_shown = not are_progress_bars_disabled()
+    for library in (diffusers, transformers):
+        library.logging.set_verbosity_error()
+        library.logging.disable_progress_bar()
+    if downloads_shown:  # transformers has just hidden these too
+        enable_progress_bars()

@@ -121,8 +121,6 @@ class Plan:
     text: Text
     conditioning: Conditioning
     epoch: int
-    render: bool = True
-    """False: this frame shows the stream's last output (a later similarity filter)."""
     reasons: tuple[str, ...] = ()
 
 

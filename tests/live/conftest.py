@@ -62,11 +62,17 @@ def blocks() -> set[str]:
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No process, no shared memory and no thread of a studio outlives its test."""
-    before = blocks()
+    before = blocks(), children(), watchers()
     yield
-    until(lambda: not [t for t in threading.enumerate() if t.name.startswith("sidestream-superv")])
-    assert multiprocessing.active_children() == []
-    assert blocks() <= before
+    until(lambda: blocks() <= before[0] and children() <= before[1] and watchers() <= before[2], 10)
+
+
+def children() -> set[int]:
+    return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
+
+
+def watchers() -> set[int | None]:
+    return {one.ident for one in threading.enumerate() if one.name.startswith("sidestream-superv")}
 
 
 @pytest.fixture

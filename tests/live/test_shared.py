@@ -117,7 +117,7 @@ def test_memory_that_is_not_there_is_one_sentence(monkeypatch):
 
     before = blocks()
     monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(EngineError, match="no room for 1 MB of shared memory.*--shm-size"):
+    with pytest.raises(EngineError, match=r"no room for 1 MB of shared memory.*--shm-size"):
         Board.create(LAYOUT)
     assert blocks() == before
 

@@ -230,7 +230,10 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        return self.process.pid
+        try:
+            return self.process.pid
+        except ValueError:  # it has ended
+            return None
 
     def alive(self) -> bool:
         return self.process.is_alive()
@@ -247,4 +250,5 @@ class WorkerProcess:
             self.process.join(self.patience)
         self.process.kill()
         self.process.join(self.patience)
-        self.process.close()
+        if self.process.exitcode is not None:
+            self.process.close()

@@ -14,6 +14,7 @@ import numpy as np
 
 from sidestream.batching import Costs, admit, slots_for
 from sidestream.config import BATCH_SIZES, LIMITS, Size, StreamConfig
+from sidestream.console import quiet_libraries
 from sidestream.errors import EngineError
 from sidestream.live.faults import LOST, Faults
 from sidestream.live.feed import Feed
@@ -40,6 +41,7 @@ def restyle(desk: Desk) -> None:
     """The body of a real worker."""
     from sidestream.stylizer import Stylizer
 
+    quiet_libraries()
     post = desk.post
     faults = Faults(post.faults.of(post.number))
     faults.hit("load")

@@ -15,7 +15,7 @@ from sidestream.live.studio import Origin, Shown
 from sidestream.live.wishes import Wish
 from sidestream.media import pixels as shapes
 from sidestream.models.instruct.template import clean
-from sidestream.types import Controls, Pixels
+from sidestream.types import Controls, Pixels, Prompts
 
 RATE_OVER = 3.0
 """Seconds over which frames a second are counted."""
@@ -92,6 +92,7 @@ class LiveSeat:
         self._arrived = 0.0
         self._rate: deque[tuple[float, int]] = deque()
         self._closed = False
+        self._words: Prompts = ""
         self.change(controls)
 
     @property
@@ -99,15 +100,17 @@ class LiveSeat:
         return self._controls
 
     def change(self, controls: Controls) -> int:
-        for text, _ in controls.prompts:
-            clean(text)
+        words = tuple((clean(text), weight) for text, weight in controls.prompts)
         if controls.size is not None and not self._lease.layout.holds(controls.size):
             raise ConfigError(
                 f"this studio has room for pictures of {self._lease.layout.frame_bytes // 3} pixels,"
                 f" got {controls.size}: ask for a smaller size"
             )
         self._controls = replace(controls, revision=self._controls.revision + 1)
-        self._wish()
+        # As the model will read it: what was given may be long without saying much.
+        self._words = words[0][0] if isinstance(controls.prompt, str) else words
+        if not self._closed:
+            self._wish()
         return self._controls.revision
 
     def submit(self, pixels: Pixels, stamp: float) -> None:
@@ -120,10 +123,10 @@ class LiveSeat:
         self._arrived = now
         if self._known.waiting is None:
             self._known = replace(self._known, waiting=now)
-        self._lease.place.frames.put(
-            fitted, Tag(stamp, now, self._controls.revision, self._lease.tenancy)
-        )
-        self._lease.knock()
+        if not self._closed:  # else the place may be somebody else's by now
+            tag = Tag(stamp, now, self._controls.revision, self._lease.tenancy)
+            self._lease.place.frames.put(fitted, tag)
+            self._lease.knock()
 
     def shown(self) -> Shown | None:
         if self._source is None:
@@ -167,7 +170,8 @@ class LiveSeat:
             self._lease.release()
 
     def _wish(self) -> None:
-        wish = Wish(self._lease.tenancy, not self._closed, self._controls)
+        controls = replace(self._controls, prompt=self._words)
+        wish = Wish(self._lease.tenancy, not self._closed, controls)
         self._lease.place.wishes.write(wish.words())
         self._lease.knock()
 
