@@ -215,7 +215,7 @@ class ServerLimits:
     peers_in_session: int = 4
     max_side: int = 1280
     """A received picture is made smaller than this before anything is done with it."""
-    drain_seconds: float = 2.0
+    drain_seconds: float = 1.0
     """After a signal to stop, sessions may go on for so long."""
 
     def __post_init__(self) -> None:

@@ -307,7 +307,10 @@ def test_a_server_that_asks_for_a_token_is_told_it_once(browser):
             until(page, "document.getElementById('login').open")
             page.fill("#token", "a wrong one")
             page.keyboard.press("Enter")
-            until(page, "document.getElementById('login').open && !document.getElementById('token').value")
+            until(
+                page,
+                "document.getElementById('login').open && !document.getElementById('token').value",
+            )
             page.fill("#token", token)
             page.keyboard.press("Enter")
             until(page, LIVE)

@@ -31,7 +31,9 @@ async def look(caller: Caller, counts: dict[Caller, int]) -> None:
         counts[caller] = counts.get(caller, 0) + 1
 
 
-async def begin(house: House, counts: dict[Caller, int]) -> tuple[Caller, Camera, asyncio.Task[None]]:
+async def begin(
+    house: House, counts: dict[Caller, int]
+) -> tuple[Caller, Camera, asyncio.Task[None]]:
     caller, camera = house.caller(), Camera()
     assert (await caller.call(camera)).status_code == 200
     return caller, camera, asyncio.create_task(look(caller, counts))

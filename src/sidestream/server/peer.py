@@ -17,6 +17,7 @@ from aiortc.mediastreams import MediaStreamTrack
 from sidestream.config import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.server.refusal import Refusal
 
+CLOSE_SECONDS = 2.0
 NEEDED = "ice-ufrag", "ice-pwd", "fingerprint"
 BITRATES = 2_500_000, 6_000_000
 """Bits a second at first, and at most."""
@@ -121,7 +122,8 @@ class Peer:
 async def _close(connection: aiortc.RTCPeerConnection) -> None:
     """What an offer left half built trips aiortc once more when it is closed; its sockets are closed all the same."""
     try:
-        await connection.close()
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
     except Exception:  # noqa: BLE001
         for transceiver in connection.getTransceivers():
             with suppress(Exception):

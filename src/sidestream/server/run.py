@@ -44,7 +44,7 @@ def serve(
         app = Guard(build(sessions, config, model, turn_password), Policy(config, limits))
         for line in greeting(config, listening.getsockname()[1]):
             say(line)
-        asyncio.run(_run(app, listening, certificate))
+        asyncio.run(_run(app, sessions, listening, certificate))
         return sessions.counts
     finally:
         listening.close()
@@ -75,11 +75,9 @@ def listen(config: ServerConfig) -> socket.socket:
 
 def greeting(config: ServerConfig, port: int) -> list[str]:
     """Where to go. A token is in the part of the address that no browser sends."""
-    everywhere = config.host in ("0.0.0.0", "::")
-    host = socket.gethostname() if everywhere else config.host
-    host = f"[{host}]" if ":" in host else host
-    token = f"#token={config.token}" if config.token else ""
-    lines = [f"open {'https' if config.tls else 'http'}://{host}:{port}/{token}"]
+    scheme, token = "https" if config.tls else "http", f"#token={config.token}" * bool(config.token)
+    hosts = [f"[{host}]" if ":" in host else host for host in _hosts(config.host)]
+    lines = [f"open {scheme}://{host}:{port}/{token}" for host in hosts]
     if config.tls:
         lines.append("the certificate is our own: the browser warns once, go on to the page")
     elif not security.is_loopback(config.host):
@@ -87,7 +85,18 @@ def greeting(config: ServerConfig, port: int) -> list[str]:
     return lines
 
 
-async def _run(app: Any, listening: socket.socket, certificate: tuple[Any, Any] | None) -> None:
+def _hosts(host: str) -> list[str]:
+    """What others can call us by; where all addresses listen, a phone finds a number and seldom a name."""
+    if host not in ("0.0.0.0", "::"):
+        return [host]
+    from aioice import ice
+
+    return ice.get_host_addresses(use_ipv4=True, use_ipv6=False)[:3] or [socket.gethostname()]
+
+
+async def _run(
+    app: Any, sessions: Sessions, listening: socket.socket, certificate: tuple[Any, Any] | None
+) -> None:
     settings = uvicorn.Config(
         app,
         log_level="error",
@@ -102,7 +111,7 @@ async def _run(app: Any, listening: socket.socket, certificate: tuple[Any, Any] 
         ssl_certfile=certificate and str(certificate[0]),
         ssl_keyfile=certificate and str(certificate[1]),
     )
-    server = _Server(settings)
+    server = _Server(settings, sessions)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
@@ -110,12 +119,23 @@ async def _run(app: Any, listening: socket.socket, certificate: tuple[Any, Any] 
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: stopped in order, the server ends well and not by the signal."""
+    """Leaves signals to us: sessions end first, while callers can still ask; a second signal waits for nobody."""
+
+    def __init__(self, config: uvicorn.Config, sessions: Sessions) -> None:
+        super().__init__(config)
+        self._sessions = sessions
+        self._stopping: asyncio.Task[None] | None = None
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
     def stop(self) -> None:
-        self.force_exit = self.should_exit
+        if self._stopping is not None:
+            self.should_exit = self.force_exit = True
+        else:
+            self._stopping = asyncio.create_task(self._stop())
+
+    async def _stop(self) -> None:
+        await self._sessions.drain()
         self.should_exit = True
