@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -55,8 +56,9 @@ def restyled(shown: Shown) -> bool:
     return shown.origin == "restyled"
 
 
-def blocks() -> set[str]:
-    return {path.name for path in SHARED.glob("psm_*")} if SHARED.is_dir() else set()
+def blocks(pid: int | None = None) -> set[str]:
+    """Shared memory that a process has made, by default this one."""
+    return {path.name for path in SHARED.glob(f"sidestream-{pid or os.getpid()}-*")}
 
 
 @pytest.fixture(autouse=True)

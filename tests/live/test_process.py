@@ -25,8 +25,12 @@ QUICK = LiveConfig(backoff=0.05, stuck_after=0.5, late=0.2, hold=0.3, close_time
 INK = Controls(prompt="ink")
 
 
-def studio(body=bodies.invert, live: LiveConfig = QUICK, seats: int = 2) -> LiveStudio:
-    config = StreamConfig(size=Size(64, 64))
+def studio(
+    body=bodies.invert,
+    live: LiveConfig = QUICK,
+    seats: int = 2,
+    config: StreamConfig = StreamConfig(size=Size(64, 64)),
+) -> LiveStudio:
     return open_studio("nano", ModelConfig(), stream=config, seats=seats, live=live, body=body)
 
 
@@ -63,9 +67,15 @@ def test_frames_of_any_size_are_brought_to_the_working_size(closing):
 
 @pytest.mark.parametrize("shape", [(4096, 64), (64, 4096), (17, 900)])
 def test_a_shape_that_the_model_does_not_suit_has_room_all_the_same(closing, shape):
-    seat = closing(studio()).open(INK)
+    seat = closing(studio(config=StreamConfig())).open(INK)
     seat.submit(flat(9, *shape), 0.0)
     assert seat.shown().pixels.size <= seat._lease.layout.frame_bytes
+
+
+def test_a_seat_that_names_no_size_works_at_the_studios(closing):
+    seat = closing(studio()).open(INK)
+    seat.submit(flat(9, 300, 200), 0.0)
+    assert seat.shown().pixels.shape == (64, 64, 3)
 
 
 def test_a_new_picture_raises_the_sequence_and_the_same_one_does_not(closing):
@@ -215,7 +225,7 @@ if __name__ == "__main__":
 
 def test_a_worker_ends_when_its_studio_is_killed(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    before, root = blocks(), Path(__file__).parents[2]
+    root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root / 'tests'}"}
     command = [sys.executable, str(tmp_path / "program.py")]
     with subprocess.Popen(
@@ -223,9 +233,10 @@ def test_a_worker_ends_when_its_studio_is_killed(tmp_path):
     ) as program:
         assert program.stdout is not None
         pid = int(program.stdout.readline())
+        assert blocks(program.pid)
         program.kill()
     until(lambda: not runs(pid))
-    until(lambda: blocks() <= before)
+    until(lambda: not blocks(program.pid))
 
 
 def runs(pid: int) -> bool:

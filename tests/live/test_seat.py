@@ -28,7 +28,14 @@ class Booth:
         self.now, self.standing, self.knocks, self.released = 50.0, SERVED, 0, 0
         self.place = board.places[0]
         lease = Lease(
-            self.place, board.layout, 7, 64 * 64, lambda: self.standing, self.knock, self.release
+            self.place,
+            board.layout,
+            7,
+            64 * 64,
+            None,
+            lambda: self.standing,
+            self.knock,
+            self.release,
         )
         self.seat = LiveSeat(lease, INK, CONFIG, lambda: self.now)
 

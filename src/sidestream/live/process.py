@@ -15,6 +15,7 @@ from sidestream.config import LIMITS, LiveConfig, ModelConfig, Size, StreamConfi
 from sidestream.errors import FullError
 from sidestream.live import worker
 from sidestream.live.faults import FaultPlan
+from sidestream.live.feed import Counts
 from sidestream.live.restyler import restyle
 from sidestream.live.seat import Lease, LiveSeat, Standing
 from sidestream.live.shared import Board, Layout
@@ -43,7 +44,8 @@ def open_studio(
 ) -> LiveStudio:
     """A studio that begins to load the model in a process of its own, and is there at once.
 
-    `warm` is the size that is warmed up before it counts as ready. Close it, or use it as a context manager. Like every
+    A seat whose controls name no size works at that of `stream`. `warm` is the size that is warmed up before the studio
+    counts as ready. Close it, or use it as a context manager. Like every
     program that starts processes this way, a script needs `if __name__ == "__main__":` around its own work.
     """
     # One stream stays free, for the pictures that the worker makes to see whether its model still works.
@@ -136,6 +138,7 @@ class LiveStudio:
                 self._post.layout,
                 tenancy,
                 self._budget_pixels,
+                self._post.stream.size,
                 standing=lambda: self._standing(number, tenancy),
                 knock=self._knock.release,
                 release=lambda: self._release(number),
@@ -145,9 +148,11 @@ class LiveStudio:
             return seat
 
     def stats(self) -> Mapping[str, float]:
-        report, counts = self._report(), {}
+        """Of the studio, and what the present worker has counted."""
+        report = self._report()
+        counts: dict[str, float] = {**vars(Counts()), "skipped": 0}
         if isinstance(found := report.get("counts"), dict):
-            counts = {str(name): float(value) for name, value in found.items()}
+            counts |= {str(name): float(value) for name, value in found.items()}
         return {
             "seats": len(self._seats),
             "seats_at_most": self._post.layout.seats,

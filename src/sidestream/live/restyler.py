@@ -97,9 +97,6 @@ class Restyler:
         if self._out_of_memory(error) and self.feed.largest > 1:
             self.feed.largest //= 2
             self.shrunk = self.feed.clock()
-            self._trouble(
-                f"Memory ran out: at most {self.feed.largest} pictures are made at once now."
-            )
         for ticket in lost:
             self.feed.beat()
             try:
@@ -149,6 +146,8 @@ class Restyler:
         self._grow()
         feed = self.feed
         self.reported = feed.clock()
+        if feed.largest < self.most:
+            self._trouble(f"Memory ran out: at most {feed.largest} pictures are made at once now.")
         feed.board.report.write(
             {
                 "ready": True,

@@ -43,6 +43,8 @@ class Lease:
     layout: Layout
     tenancy: int
     budget_pixels: int
+    size: Size | None
+    """Where controls ask for none; None: about `budget_pixels` in the frame's own shape."""
     standing: Callable[[], Standing]
     knock: Callable[[], None]
     """Tells the worker that something was handed in."""
@@ -177,13 +179,14 @@ class LiveSeat:
 
     def _size(self, pixels: Pixels) -> Size:
         """The working size; a shape that the model's own number of pixels does not suit gets fewer."""
+        asked = replace(self._controls, size=self._controls.size or self._lease.size)
         height, width = pixels.shape[:2]
         budget = self._lease.budget_pixels
-        size = shapes.fitted_size(width, height, self._controls, budget)
-        while not self._lease.layout.holds(size):
+        while True:
+            size = shapes.fitted_size(width, height, asked, budget)
+            if self._lease.layout.holds(size):
+                return size
             budget = budget * 3 // 4
-            size = shapes.fitted_size(width, height, self._controls, budget)
-        return size
 
     def _collect(self, now: float) -> None:
         """Takes what the worker has made since."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -224,7 +225,9 @@ class Board:
 
     @classmethod
     def create(cls, layout: Layout) -> Board:
-        memory = SharedMemory(create=True, size=layout.bytes)
+        # Named for whoever wonders whose it is; short, because some systems allow 30 letters.
+        name = f"sidestream-{os.getpid()}-{secrets.token_hex(4)}"
+        memory = SharedMemory(name, create=True, size=layout.bytes)
         try:
             _reserve(memory, layout.bytes)
         except OSError as error:
