@@ -74,7 +74,7 @@ def test_every_route_asks_for_the_token_except_the_page_and_the_health_checks(me
 
 def test_only_these_are_public():
     public = {path for _, path in routes() if PUBLIC.fullmatch(path)}
-    assert public == {"/", "/healthz", "/readyz", "/static/app.js"}
+    assert public == {"/", "/docs", "/healthz", "/readyz", "/static/app.js"}
 
 
 @pytest.mark.parametrize(

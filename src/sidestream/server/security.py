@@ -23,8 +23,8 @@ from sidestream.errors import ConfigError
 from sidestream.server.refusal import Refusal
 
 T = TypeVar("T")
-PUBLIC = re.compile(r"/|/static/[\w.-]+|/healthz|/readyz")
-"""What needs no token: the page asks for one, and a balancer has none."""
+PUBLIC = re.compile(r"/|/docs|/static/[\w.-]+|/healthz|/readyz")
+"""What needs no token: pages, which hold nothing and ask for one themselves, and health checks, which have none."""
 
 HEADERS = {
     "content-security-policy": (

@@ -4,8 +4,9 @@ const add = (parent, name, text = "") => parent.appendChild(Object.assign(docume
 
 const token = sessionStorage.getItem("token");
 const answer = await fetch("/openapi.json", { headers: token ? { authorization: `Bearer ${token}` } : {} });
-const api = await answer.json();
 const main = document.getElementById("routes");
+const api = answer.ok ? await answer.json() : { paths: {} };
+if (!answer.ok) add(main, "p", "This server asks for a token: open the page with it first, and come here from there.");
 
 const short = (schema) => {
   if (!schema) return "";
