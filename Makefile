@@ -23,6 +23,7 @@ demo: $(PACKAGE)  ## restyle a short clip into ./out, with a side-by-side
 test soak: export HF_HUB_OFFLINE := 1
 
 test: $(TOOLS)  ## what CI runs: format, lint, types, import layers, tests with coverage
+	scripts/browser
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright --pythonpath $(BIN)/python
@@ -46,7 +47,7 @@ $(TORCH):
 	touch "$@"
 
 $(PACKAGE): pyproject.toml $(TORCH)
-	$(PIP) install "torch==$(TORCH_VERSION)" --editable .
+	$(PIP) install "torch==$(TORCH_VERSION)" --editable ".[server]"
 	touch "$@"
 
 $(TOOLS): $(PACKAGE)

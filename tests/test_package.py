@@ -57,6 +57,7 @@ def test_wheel_holds_every_module_the_type_marker_and_the_licence(wheel: Path) -
     sources = (ROOT / "src").rglob("*.py")
     assert {path.relative_to(ROOT / "src").as_posix() for path in sources} <= names
     assert "sidestream/py.typed" in names
+    assert "sidestream/server/static/index.html" in names
     licence = f"sidestream-{sidestream.__version__}.dist-info/licenses/LICENSE"
     assert licence in names
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import tee, zip_longest
 from math import isqrt
 from pathlib import Path
@@ -30,6 +31,7 @@ from sidestream.flags import (
     Doctor,
     Eval,
     Metrics,
+    Serve,
     Stylize,
     Train,
     notes_of,
@@ -256,6 +258,34 @@ def train(command: Train, printer: Printer) -> int:
     return 0 if done else EXIT_CODES[caught[0]]
 
 
+def serve(command: Serve, printer: Printer) -> int:
+    zoo.find(command.model, command.loading.revision)
+    prompt = clean(command.prompt)
+    config = command.server
+    token = config.token or os.environ.get("SIDESTREAM_TOKEN")
+    try:
+        from sidestream.server import run
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the server needs {error.name}, which is not installed: pip install 'sidestream[server]'"
+        ) from error
+    from sidestream.live.process import open_studio
+    from sidestream.types import Controls
+
+    counts = run.serve(
+        lambda: open_studio(
+            command.model, command.loading, stream=command.stream, seats=config.seats
+        ),
+        replace(config, token=token),
+        Controls.of(command.stream, prompt),
+        command.model,
+        turn_password=os.environ.get("SIDESTREAM_TURN_PASSWORD"),
+        say=printer.say,
+    )
+    printer.json({"sessions": counts})
+    return 0
+
+
 def _made(target: str) -> tuple[Fit, FileOptions]:
     """How a result shows which part of its source, by its own settings where it has any."""
     from sidestream.media.metadata import read_metadata
@@ -292,6 +322,8 @@ def _run(command: Command, printer: Printer, load: Load) -> int:
             return bench(command, printer, load)
         case Train():
             return train(command, printer)
+        case Serve():
+            return serve(command, printer)
         case _:
             return models(printer)
 

@@ -179,6 +179,94 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServerLimits:
+    """Bounds on what a browser, or anybody else who reaches the server, may ask of it. Times are in seconds."""
+
+    body_bytes: int = 64 * 1024
+    body_seconds: float = 10.0
+    sdp_bytes: int = 32 * 1024
+    sdp_media: int = 4
+    sdp_candidates: int = 32
+    message_bytes: int = 16 * 1024
+    """Of one message on a data channel."""
+    bad_messages: int = 10
+    """After so many that cannot be read, a connection is closed."""
+    calls_per_second: float = 50.0
+    """From one address, each of them answered; bursts may be twice as long."""
+    addresses: int = 1024
+    """Addresses whose calls and failed logins are remembered."""
+    failed_logins: int = 10
+    lockout_seconds: float = 300.0
+    changes_per_second: float = 5.0
+    """Of a session's controls; of those that come faster the latest wins."""
+    negotiate_seconds: float = 8.0
+    connect_seconds: float = 10.0
+    pause_seconds: float = 2.0
+    """Without a frame, a session's picture is called stopped."""
+    close_seconds: float = 10.0
+    """Without a frame, a session is closed."""
+    unwatched_seconds: float = 60.0
+    """Without anybody who watches, a session is closed."""
+    session_seconds: float = 4 * 3600.0
+    waiting: int = 64
+    """Places in the queue for a seat."""
+    ticket_seconds: float = 15.0
+    """A place in the queue is kept so long without being asked for."""
+    peers_in_session: int = 4
+    max_side: int = 1280
+    """A received picture is made smaller than this before anything is done with it."""
+    drain_seconds: float = 1.0
+    """After a signal to stop, sessions may go on for so long."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ConfigError(f"{name} must be above 0, got {value}")
+
+
+SERVER_LIMITS = ServerLimits()
+MIN_TOKEN = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig:
+    """Where the server listens, whom it lets in, and how browsers reach it."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; one that others can reach needs a token."""
+    port: int = 8000
+    token: str | None = field(default=None, repr=False)
+    """What callers must know, 16 characters or more; random makes one. Better given in SIDESTREAM_TOKEN, where no process list shows it."""
+    tls: bool = False
+    """Serve https with a certificate of our own making; browsers give a page its camera only there, or on this machine itself."""
+    tls_folder: Path = Path("~/.config/sidestream/tls")
+    """Where that certificate is kept, or cert.pem and key.pem of your own."""
+    allow_host: tuple[str, ...] = ()
+    """Other names that the server may be called by."""
+    seats: int = 8
+    """People who are restyled at once; who comes later waits in a queue."""
+    stun: str | None = None
+    """A STUN server, such as stun:stun.example.org:3478."""
+    turn: str | None = None
+    """A TURN server, such as turn:turn.example.org:3478; its password is taken from SIDESTREAM_TURN_PASSWORD."""
+    turn_user: str | None = None
+
+    def __post_init__(self) -> None:
+        within(0, 65535, port=self.port)
+        within(1, LIMITS.max_streams, seats=self.seats)
+        if self.token is not None and len(self.token) < MIN_TOKEN and self.token != "random":
+            raise ConfigError(
+                f"token must have {MIN_TOKEN} characters or more, or be random, got {len(self.token)}"
+            )
+        for name, given, kinds in (
+            ("stun", self.stun, ("stun:", "stuns:")),
+            ("turn", self.turn, ("turn:", "turns:")),
+        ):
+            if given is not None and not given.startswith(kinds):
+                raise ConfigError(f"{name} must begin with {kinds[0]}, got {given!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LiveConfig:
     """How live streams are served, and when the process that serves them is replaced. Times in seconds."""
 

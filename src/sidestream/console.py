@@ -35,6 +35,7 @@ class Printer:
 
     def say(self, text: str) -> None:
         self._words.write(f"{plain(text)}\n")
+        self._words.flush()
 
     def table(self, rows: Sequence[Mapping[str, str]]) -> None:
         """Drawn on a terminal, lines of aligned columns elsewhere."""

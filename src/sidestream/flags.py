@@ -19,6 +19,7 @@ from sidestream import __version__
 from sidestream.config import (
     ModelConfig,
     Schedule,
+    ServerConfig,
     Size,
     StreamConfig,
     TrainConfig,
@@ -205,10 +206,24 @@ class Train(Command):
         return (self.training.folder,)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Serve(Command):
+    """Serve a page that restyles cameras, for several people at once; needs pip install sidestream[server]."""
+
+    prompt: Text = "turn this into a watercolor painting"
+    """How the picture should look, until somebody says otherwise."""
+    model: Annotated[str, arg(metavar="NAME")] = "nano"
+    """A name from `sidestream models`, a folder in diffusers layout, or a hub id owner/name."""
+    server: ServerConfig = ServerConfig()
+    stream: StreamConfig = StreamConfig()
+    loading: ModelConfig = ModelConfig()
+
+
 COMMANDS = cast(
     type[Command],
     Annotated[Demo, subcommand("demo")]
     | Annotated[Stylize, subcommand("stylize")]
+    | Annotated[Serve, subcommand("serve")]
     | Annotated[Models, subcommand("models")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Metrics, subcommand("metrics")]
@@ -309,6 +324,7 @@ def _as_typed(sentence: str) -> str:
         Bench,
         Train,
         TrainConfig,
+        ServerConfig,
         FileOptions,
         StreamConfig,
         Schedule,

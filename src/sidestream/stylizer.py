@@ -46,15 +46,7 @@ class Stylizer:
         if isinstance(changes.get("size"), str):
             changes["size"] = Size.parse(changes["size"])
         config = replace(config, **changes)
-        controls = Controls(
-            prompt=prompt,
-            strength=config.strength,
-            stability=config.stability,
-            seed=config.seed,
-            steps=config.steps,
-            size=config.size,
-            fit=config.fit,
-        )
+        controls = Controls.of(config, prompt)
         self.built.model.read(controls)
         return OpenStream(self, Stream(controls, config, self.built.model.read, self._free.pop(0)))
 

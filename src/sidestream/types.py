@@ -78,6 +78,19 @@ class Controls:
                 f"prompt weights must be 0 or more and not all 0, got {self.prompt!r}"
             )
 
+    @classmethod
+    def of(cls, config: StreamConfig, prompt: Prompts) -> Controls:
+        """As a stream of that configuration begins."""
+        return cls(
+            prompt=prompt,
+            strength=config.strength,
+            stability=config.stability,
+            seed=config.seed,
+            steps=config.steps,
+            size=config.size,
+            fit=config.fit,
+        )
+
     @property
     def prompts(self) -> tuple[tuple[str, float], ...]:
         return ((self.prompt, 1.0),) if isinstance(self.prompt, str) else self.prompt
