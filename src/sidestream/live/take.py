@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -162,7 +163,7 @@ def read_changes(folder: Path, limits: ShowLimits = SHOW_LIMITS) -> tuple[Change
         raise SourceError(f"{path} cannot be read ({error.strerror}): is it a take?") from None
     if not found or found[0].at:
         raise SourceError(f"{path} does not say how the take begins: it was cut off too early")
-    if any(after.at < before.at for before, after in zip(found, found[1:], strict=False)):
+    if any(after.at < before.at for before, after in pairwise(found)):
         raise SourceError(
             f"{path} is not in the order of time: it was changed since it was written"
         )

@@ -107,7 +107,7 @@ class ContainerCapture:
                 f"{self._name} sends pictures of {width}x{height}: {limits.min_source_pixels} pixels a side"
                 f" to {limits.max_source_pixels} in all are taken"
             )
-        own = None if picture.pts is None else float(picture.time)
+        own = _seconds(picture)
         stamp = self._due(own) if self._paced else self._timeline.stamp(own, self._clock())
         pixels = to_pixels(picture, self._reformatter, self._stretch)
         frame = frame_at(pixels, stamp, self._taken)
@@ -127,7 +127,8 @@ class ContainerCapture:
         return self._timeline.stamp(own, self._start + own)
 
     def _sounds(self, heard: AudioFrame) -> Iterator[Sound]:
-        stamp = None if heard.pts is None else self._timeline.of(float(heard.time))
+        own = _seconds(heard)
+        stamp = None if own is None else self._timeline.of(own)
         try:
             pieces = self._resampler.resample(heard)
         except ValueError:  # the sound changed its form on the way
@@ -138,6 +139,13 @@ class ContainerCapture:
                 samples = np.asarray(piece.to_ndarray(), np.float32)
                 yield Sound(samples, stamp)
                 stamp += samples.shape[1] / SOUND_RATE
+
+
+def _seconds(decoded: VideoFrame | AudioFrame) -> float | None:
+    """A time of its own; streams may leave it out."""
+    if decoded.pts is None or decoded.time_base is None:
+        return None
+    return float(decoded.pts * decoded.time_base)
 
 
 def _resampler() -> AudioResampler:
