@@ -75,7 +75,7 @@ class LiveMovie:
         self._audio = self._add_sound() if broadcast.sound else None
         self._time_base = broadcast.time_base
         self._origin: Fraction | None = None
-        self._last = -1
+        self._last, self._heard = -1, False
         self._container.start_encoding()
 
     def add(self, pixels: Pixels, frame: Frame) -> None:
@@ -99,12 +99,14 @@ class LiveMovie:
             heard = AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", "stereo")
             heard.sample_rate, heard.pts = SOUND_RATE, place
             heard.time_base = Fraction(1, SOUND_RATE)
+            self._heard = True
             self._container.mux(self._audio.encode(heard))
 
     def close(self) -> None:
         try:
-            self._container.mux(self._video.encode())
-            if self._audio is not None:
+            if self._origin is not None:
+                self._container.mux(self._video.encode())
+            if self._audio is not None and self._heard:  # flushing an encoder that had nothing crashes
                 self._container.mux(self._audio.encode())
         finally:
             self._container.close()
