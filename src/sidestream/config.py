@@ -174,6 +174,74 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LiveConfig:
+    """How live streams are served, and when the process that serves them is replaced. Times in seconds."""
+
+    latency: float = 0.25
+    """Aimed at, from a frame's arrival to its restyled picture."""
+    max_age: float = 1.0
+    """A frame that has waited longer is not begun any more."""
+    largest_batch: int = 8
+    """Frames of different viewers that share a batch at most: 1, 2, 4, 8 or 16."""
+    late: float = 1.0
+    """A picture counts as held when a newer frame has waited this long."""
+    hold: float = 2.0
+    """The last good picture is shown this long when no new one comes; then the viewer's own."""
+    stuck_after: float = 10.0
+    """A process that shows no sign of life for this long is replaced."""
+    start_timeout: float = 600.0
+    """The same while the model loads and warms up."""
+    restarts: int = 3
+    """How often the process is replaced within `restart_window`; after that the studio has failed."""
+    restart_window: float = 60.0
+    backoff: float = 0.5
+    """Before the second replacement in a row; doubles with each."""
+    close_timeout: float = 2.0
+    """For the process to end by itself."""
+    strikes: int = 3
+    """Failures in a row after which a stream is left out for a while."""
+    timeout_after_strikes: float = 2.0
+    """How long; doubles with each failure that follows, up to 32 times."""
+    skip_still: bool = False
+    """Frames of a still picture show the last result again and cost nothing."""
+    still_below: float = 0.004
+    """Motion below which a picture begins to count as still; it no longer does above twice that."""
+    still_frames: int = 3
+    """Still frames in a row before one is skipped."""
+    still_age: float = 1.0
+    """A still picture is restyled at least this often."""
+    autopilot: bool = False
+    """Hold `latency` by fewer steps, older conditioning and a smaller inner size than asked for."""
+
+    def __post_init__(self) -> None:
+        if self.largest_batch not in BATCH_SIZES:
+            raise ConfigError(
+                f"largest_batch must be one of {BATCH_SIZES}, got {self.largest_batch}"
+            )
+        at_least(0, restarts=self.restarts)
+        at_least(1, strikes=self.strikes, still_frames=self.still_frames)
+        for name in (
+            "latency",
+            "max_age",
+            "late",
+            "hold",
+            "stuck_after",
+            "start_timeout",
+            "restart_window",
+            "backoff",
+            "close_timeout",
+            "timeout_after_strikes",
+            "still_age",
+        ):
+            value = getattr(self, name)
+            if not 0 < value < 86400:
+                raise ConfigError(
+                    f"{name} must be above 0 and at most a day, in seconds, got {value}"
+                )
+        within(0, 1, still_below=self.still_below)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How nano is trained. How the weights in the package were made is in docs/lab-notes.md."""
 

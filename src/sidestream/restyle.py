@@ -14,6 +14,7 @@ from sidestream.console import Progress
 from sidestream.cues import Cues, cued
 from sidestream.errors import ConfigError, ModelError
 from sidestream.media.open import open_source
+from sidestream.media.pixels import fitted_size
 from sidestream.media.sink import check_output, open_sink
 from sidestream.media.target import target
 from sidestream.media.video import VideoSource
@@ -22,7 +23,7 @@ from sidestream.models.components import check_header
 from sidestream.prefetch import ahead, behind
 from sidestream.recipe import FileOptions, Recipe
 from sidestream.report import Meter, Report
-from sidestream.stylizer import OpenStream, Stylizer, fitted_size
+from sidestream.stylizer import OpenStream, Stylizer
 from sidestream.types import Controls, Frame, Styled
 
 Place = str | PathLike[str]

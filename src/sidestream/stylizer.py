@@ -88,7 +88,7 @@ class Stylizer:
     def fit(self, frame: Frame, controls: Controls) -> Frame:
         """The frame at the size that the controls ask for, or at the model's own."""
         height, width = frame.pixels.shape[:2]
-        size = fitted_size(width, height, controls, self.built.entry.pixels)
+        size = pixels.fitted_size(width, height, controls, self.built.entry.pixels)
         return replace(frame, pixels=pixels.fit(frame.pixels, size, controls.fit))
 
     def release(self, stream: Stream) -> None:
@@ -177,15 +177,6 @@ class OpenStream:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def fitted_size(
-    width: int, height: int, asked: Controls | StreamConfig, budget_pixels: int
-) -> Size:
-    """The working size of a source: the one asked for, or the model's own in the source's aspect."""
-    if asked.fit == "square":
-        width = height = min(width, height)
-    return asked.size or pixels.working_size(width, height, budget_pixels)
 
 
 def _checked(picture: Any) -> Pixels:

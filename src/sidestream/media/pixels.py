@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sidestream.config import LIMITS, SIZE_MULTIPLE, Fit, Size
-from sidestream.types import Pixels
+from sidestream.config import LIMITS, SIZE_MULTIPLE, Fit, Size, StreamConfig
+from sidestream.types import Controls, Pixels
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +50,15 @@ def resize(pixels: Pixels, size: Size) -> Pixels:
             how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
             pixels = np.asarray(cv2.resize(pixels, step, interpolation=how), np.uint8)
     return np.ascontiguousarray(pixels)
+
+
+def fitted_size(
+    width: int, height: int, asked: Controls | StreamConfig, budget_pixels: int
+) -> Size:
+    """The working size of a source: the one asked for, or the model's own in the source's aspect."""
+    if asked.fit == "square":
+        width = height = min(width, height)
+    return asked.size or working_size(width, height, budget_pixels)
 
 
 @lru_cache
