@@ -119,7 +119,7 @@ def demo(command: Demo, printer: Printer, load: Load) -> int:
 def live(command: Live, printer: Printer, studio: OpenStudio) -> int:
     from sidestream.live.perform import Programme, perform
     from sidestream.live.terminal import StatusLine
-    from sidestream.stylizer import fitted_size
+    from sidestream.media.pixels import fitted_size
     from sidestream.types import Controls
 
     prompt, stream = prompt_of(command), command.stream

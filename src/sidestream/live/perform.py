@@ -29,6 +29,7 @@ from sidestream.media.address import Address, sink_address, source_address
 from sidestream.media.capture import Capture
 from sidestream.types import Controls
 
+WAIT = 0.02
 MOST_RATE = 30
 """Pictures a second that go out unless more are asked for."""
 
@@ -127,7 +128,7 @@ def perform(
             stack.callback(lane.close)
             lane.begin()
         studio = stack.enter_context(closing(open_studio(working)))
-        _wait(studio, stop)
+        _wait(studio, intake, stop)
         seat = stack.enter_context(closing(studio.open(programme.controls)))
         desk = Desk(programme.cues, status.say)
         ears = _listen(stack, live, desk)
@@ -152,7 +153,6 @@ def perform(
             limits=limits,
             take=take,
         )
-        intake.missed = 0  # what came while the model was loaded counts for nothing
         begun = time.perf_counter()
         stack.callback(status.close)
         say = Teller(status, show, intake, seat, studio, lanes, take)
@@ -252,14 +252,14 @@ def _at_end(programme: Programme) -> AtEnd:
     return "at once" if programme.show.loop else "stop"
 
 
-def _wait(studio: Studio, stop: Callable[[], bool]) -> None:
-    """Until the model is there; what is shown of a file or a stream before that nobody wants."""
+def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> None:
+    """Until the model is there. What comes before that nobody wants; the source is kept going."""
     while studio.state.health == "starting" and not stop():
-        time.sleep(0.02)
+        intake.take(WAIT)
+        time.sleep(WAIT)
     if studio.state.health == "failed":
-        raise EngineError(
-            f"the model does not run ({studio.state.reason}): try `sidestream doctor`"
-        )
+        raise EngineError(f"the model does not run ({studio.state.reason}): try `sidestream doctor`")
+    intake.missed = 0
 
 
 def _listen(stack: ExitStack, live: ShowConfig, desk: Desk) -> OscPort | None:

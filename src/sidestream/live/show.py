@@ -82,6 +82,7 @@ class Show:
     ) -> None:
         """Until it is stopped, the time is over, or the source has ended and its last picture is out."""
         left: float | None = None
+        begun: float | None = None
         while not stop():
             frame = self._intake.take(self._patience())
             if frame is not None:
@@ -89,7 +90,9 @@ class Show:
             now = self._clock()
             self._give(now)
             tell()
-            if self._begun is not None and seconds is not None and now - self._begun >= seconds:
+            if begun is None and self._begun is not None:
+                begun = now
+            if begun is not None and seconds is not None and now - begun >= seconds:
                 return
             if self._intake.ended:
                 left = now + self.pacer.delay + LAST if left is None else left

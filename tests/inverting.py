@@ -85,3 +85,26 @@ class InvertingStudio:
 
     def close(self) -> None:
         self.closed = True
+
+
+class StillSeat:
+    """A Seat that only notes what it is asked for."""
+
+    def __init__(self, controls: Controls = Controls(prompt="as it is")) -> None:
+        self.controls = controls
+
+    def change(self, controls: Controls) -> int:
+        self.controls = replace(controls, revision=self.controls.revision + 1)
+        return self.controls.revision
+
+    def submit(self, pixels: Pixels, stamp: float) -> None:
+        pass
+
+    def shown(self) -> Shown | None:
+        return None
+
+    def stats(self) -> Mapping[str, float]:
+        return {}
+
+    def close(self) -> None:
+        pass
