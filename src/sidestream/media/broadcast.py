@@ -52,7 +52,11 @@ class Broadcast:
 
 
 class LiveMovie:
-    """A sink.Writer with sound. Owns the container, which begins at once; times count from the first picture."""
+    """A sink.Writer with sound. Owns the container; times count from the first picture.
+
+    A server is connected to at once; a file begins with its first picture, since a fragmented one that never had
+    any cannot be closed.
+    """
 
     def __init__(
         self,
@@ -76,7 +80,8 @@ class LiveMovie:
         self._time_base = broadcast.time_base
         self._origin: Fraction | None = None
         self._last, self._heard = -1, False
-        self._container.start_encoding()
+        if form is not None:
+            self._container.start_encoding()
 
     def add(self, pixels: Pixels, frame: Frame) -> None:
         time = frame.pts * frame.time_base
