@@ -17,7 +17,7 @@ class Inverter:
     def __init__(self, controls: Controls, seconds: float = 0.01) -> None:
         self.controls = controls
         self.history: list[Controls] = []
-        self.handed_in: list[float] = []
+        self.sizes: set[tuple[int, ...]] = set()
         self._seconds = seconds
         self._came = threading.Condition()
         self._waiting: tuple[Pixels, float, int] | None = None
@@ -33,7 +33,7 @@ class Inverter:
 
     def submit(self, pixels: Pixels, stamp: float) -> None:
         with self._came:
-            self.handed_in.append(stamp)
+            self.sizes.add(pixels.shape[:2])
             self._waiting = (pixels, stamp, self.controls.revision)
             if self._shown is None:
                 self._shown = Shown(pixels, stamp, 0, 0, "source", "The model is being loaded.")

@@ -112,7 +112,9 @@ class Server:
             self._talk(self, client)
 
 
-def http(data: bytes, seconds: float, *, ends: bool = False) -> Callable[[Server, socket.socket], None]:
+def http(
+    data: bytes, seconds: float, *, ends: bool = False
+) -> Callable[[Server, socket.socket], None]:
     """Answers any request with a stream, over and over unless it ends."""
 
     def talk(server: Server, client: socket.socket) -> None:
@@ -148,7 +150,9 @@ def rtsp(data: bytes, seconds: float) -> Callable[[Server, socket.socket], None]
                 if method == "OPTIONS":
                     head += "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n"
                 elif method == "DESCRIBE":
-                    head += f"Content-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
+                    head += (
+                        f"Content-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
+                    )
                 elif method == "SETUP":
                     head += "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
                 else:
@@ -195,7 +199,11 @@ class Receiver:
 
     def __init__(self, scheme: str, port: int, *, at_most: int | None = None) -> None:
         self.url = f"{scheme}://127.0.0.1:{port}/live/key"
-        self._options = {"listen": "1"} if scheme == "rtmp" else {"rtsp_flags": "listen", "listen_timeout": "20"}
+        self._options = (
+            {"listen": "1"}
+            if scheme == "rtmp"
+            else {"rtsp_flags": "listen", "listen_timeout": "20"}
+        )
         self._form = "flv" if scheme == "rtmp" else "rtsp"
         self._at_most = at_most
         self.levels: list[float] = []

@@ -129,7 +129,7 @@ def test_a_source_that_never_answers():
 
     limits = ShowLimits(open_timeout=0.2, stall=0.2)
     intake = Intake("a stream", hang, at_end="pause", limits=limits)
-    with pytest.raises(SourceError, match="gives no picture .nothing came in time."):
+    with pytest.raises(SourceError, match=r"gives no picture .nothing came in time."):
         intake.first()
     go.set()
 

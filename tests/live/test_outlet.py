@@ -92,7 +92,7 @@ def test_a_sink_that_never_answers():
         return Sink()
 
     lane = Outlet("a server", hang, returns=True, limits=ShowLimits(open_timeout=0.1))
-    with pytest.raises(SinkError, match="a server cannot be opened.*did not answer in time"):
+    with pytest.raises(SinkError, match=r"a server cannot be opened.*did not answer in time"):
         lane.begin()
     go.set()
 
@@ -102,7 +102,7 @@ def test_a_sink_that_breaks_in_a_way_of_its_own_when_opened():
         raise ZeroDivisionError
 
     lane = Outlet("a server", surprise, returns=True, limits=QUICK)
-    with pytest.raises(SinkError, match="a server broke .ZeroDivisionError."):
+    with pytest.raises(SinkError, match=r"a server broke .ZeroDivisionError."):
         lane.begin()
 
 

@@ -26,7 +26,9 @@ def page():
 
 
 def frame(number: int, side: int = 64) -> Frame:
-    return Frame(np.full((side, side, 3), (200, 40, number % 200), np.uint8), number, Fraction(1), number)
+    return Frame(
+        np.full((side, side, 3), (200, 40, number % 200), np.uint8), number, Fraction(1), number
+    )
 
 
 def get(page: PageSink, path: str, host: str = "") -> http.client.HTTPResponse:
@@ -57,9 +59,11 @@ def test_a_viewer_sees_the_newest_picture_in_its_colours(page: PageSink):
 
 def test_a_player_reads_the_stream(page: PageSink):
     page.show(frame(0))
-    with av.open(f"http://127.0.0.1:{page.port}/stream.mjpg", format="mpjpeg", timeout=10) as player:
+    with av.open(
+        f"http://127.0.0.1:{page.port}/stream.mjpg", format="mpjpeg", timeout=10
+    ) as player:
         packets = player.demux(video=0)
-        seen = [picture for picture in next(packets).decode()]
+        seen = list(next(packets).decode())
         while not seen:
             page.show(frame(1))
             seen += next(packets).decode()
@@ -82,7 +86,9 @@ def test_without_a_picture_there_is_no_still(page: PageSink):
     assert get(page, "/still.jpg").status == 503
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]:1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]:1"]
+)
 def test_a_name_that_is_not_this_machine_is_refused(page: PageSink, host: str):
     assert get(page, "/", host).status == 403
 

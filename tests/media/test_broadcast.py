@@ -50,7 +50,7 @@ def test_a_file_has_pictures_and_sound_from_0_on(tmp_path: Path, name: str):
         assert [f.seconds for f in frames] == pytest.approx([n / 25 for n in range(50)], abs=2e-3)
     with av.open(str(tmp_path / name)) as container:
         assert "ink" in str(dict(container.metadata))
-        heard = [frame for frame in container.decode(audio=0)]
+        heard = list(container.decode(audio=0))
         assert sum(one.samples for one in heard) / SOUND_RATE == pytest.approx(2.0, abs=0.05)
         assert max(np.abs(one.to_ndarray()).max() for one in heard) > 0.3
 
@@ -70,7 +70,9 @@ def test_sound_before_the_first_picture_is_left_out(tmp_path: Path):
 def test_capture_times_are_kept_to_the_microsecond(tmp_path: Path):
     show = Broadcast(Picture(Size(96, 64), RATE, 8), MICROSECOND, sound=False)
     times = [0, 40_123, 79_999, 300_001, 300_001, 340_000]
-    sink, _ = open_movie(tmp_path / "take.mp4", show, metadata={}, options={"preset": "ultrafast", "bf": "0"})
+    sink, _ = open_movie(
+        tmp_path / "take.mp4", show, metadata={}, options={"preset": "ultrafast", "bf": "0"}
+    )
     for time in times:
         sink.add(frame(time).pixels, frame(time, time_base=MICROSECOND))
     sink.close()

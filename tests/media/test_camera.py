@@ -44,7 +44,9 @@ def test_frames_have_the_time_of_their_capture_and_their_colours():
     assert webcam.released
 
 
-@pytest.mark.parametrize(("said", "rate"), [(30.0, 30), (0.0, 30), (-1.0, 30), (1e9, 30), (15.0, 15)])
+@pytest.mark.parametrize(
+    ("said", "rate"), [(30.0, 30), (0.0, 30), (-1.0, 30), (1e9, 30), (15.0, 15)]
+)
 def test_the_rate_that_a_camera_says(said: float, rate: int):
     assert CameraCapture(device=lambda name: Webcam(1, said)).rate == Fraction(rate)
 
@@ -62,6 +64,6 @@ def test_pictures_too_small():
 
 @pytest.mark.parametrize("name", ["63", "/dev/video63", "rtsp://127.0.0.1:1/x", "in.mp4"])
 def test_there_is_no_such_camera(name: str, capfd):
-    with pytest.raises(SourceError, match="there is no camera .*, or it is busy"):
+    with pytest.raises(SourceError, match=r"there is no camera .*, or it is busy"):
         CameraCapture(name)
     assert capfd.readouterr().err == ""

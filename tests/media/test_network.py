@@ -119,12 +119,12 @@ def test_a_file_goes_at_its_own_pace_on_any_clock(make):
         clock[0] += seconds
 
     container = open_live(source_address(str(path)), QUICK)
-    capture = ContainerCapture(
-        container, "a clip", paced=True, clock=lambda: clock[0], sleep=sleep
-    )
+    capture = ContainerCapture(container, "a clip", paced=True, clock=lambda: clock[0], sleep=sleep)
     with closing(capture):
         frames, sounds = collected(capture, 24)
-    assert [frame.seconds for frame in frames] == pytest.approx([100 + n / 24 for n in range(24)], abs=1e-3)
+    assert [frame.seconds for frame in frames] == pytest.approx(
+        [100 + n / 24 for n in range(24)], abs=1e-3
+    )
     assert sum(slept) == pytest.approx(23 / 24)
     assert sounds[0].stamp == pytest.approx(100, abs=0.1)
 
@@ -154,7 +154,10 @@ def test_a_file_that_was_held_up_does_not_hurry(make):
         ("rtsp://me:hunter2@127.0.0.1:{port}/x", "rtsp://127.0.0.1:{port}/... refuses connections"),
         ("rtmp://127.0.0.1:{port}/live/hunter2", "rtmp://127.0.0.1:{port}/... refuses connections"),
         ("http://127.0.0.1:{port}/?t=hunter2", "http://127.0.0.1:{port} refuses connections"),
-        ("srt://127.0.0.1:{port}?passphrase=hunter2", "this build of FFmpeg has no srt: send it as"),
+        (
+            "srt://127.0.0.1:{port}?passphrase=hunter2",
+            "this build of FFmpeg has no srt: send it as",
+        ),
         ("rtsp://no-such-host.invalid/hunter2", "cannot be opened (Input/output error)"),
         ("absent.mp4", "there is no file absent.mp4"),
     ],
@@ -186,6 +189,7 @@ def test_a_page_is_no_video_and_a_list_cannot_name_files(tmp_path: Path, make):
     secret = make.video(pictures=3)
     lists = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n"
     for body in ("<html>hello</html>", lists):
+
         def talk(server, client, body=body):
             client.recv(4096)
             client.sendall(f"HTTP/1.0 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
@@ -198,7 +202,7 @@ def test_a_page_is_no_video_and_a_list_cannot_name_files(tmp_path: Path, make):
 
 def test_the_screen_where_there_is_none(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":77")
-    with pytest.raises(SourceError, match="^screen cannot be opened"):
+    with pytest.raises(SourceError, match=r"^screen cannot be opened"):
         open_live(source_address("screen"), QUICK)
     monkeypatch.setattr("sys.platform", "plan9")
     with pytest.raises(SourceError, match="this build of FFmpeg cannot capture the screen"):

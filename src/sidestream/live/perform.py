@@ -131,7 +131,7 @@ def perform(
         _wait(studio, intake, stop)
         seat = stack.enter_context(closing(studio.open(programme.controls)))
         desk = Desk(programme.cues, status.say)
-        ears = _listen(stack, live, desk)
+        ears = _listen(stack, live, desk, status)
         take = None
         if programme.take is not None:
             take = TakeRecorder(
@@ -258,12 +258,16 @@ def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> None:
         intake.take(WAIT)
         time.sleep(WAIT)
     if studio.state.health == "failed":
-        raise EngineError(f"the model does not run ({studio.state.reason}): try `sidestream doctor`")
+        raise EngineError(
+            f"the model does not run ({studio.state.reason}): try `sidestream doctor`"
+        )
     intake.missed = 0
 
 
-def _listen(stack: ExitStack, live: ShowConfig, desk: Desk) -> OscPort | None:
-    if live.stdin or sys.stdin.isatty():
+def _listen(stack: ExitStack, live: ShowConfig, desk: Desk, status: StatusLine) -> OscPort | None:
+    if sys.stdin is not None and (live.stdin or sys.stdin.isatty()):
+        if sys.stdin.isatty():
+            status.say("a line that you type is a new prompt; Ctrl-C ends")
         stack.callback(TypedPrompts(desk, sys.stdin.fileno()).close)
     if live.osc is None:
         return None

@@ -68,6 +68,7 @@ class TakeRecorder:
         )
         self._hears = sound
         self._begin: int | None = None
+        self._end = 0.0
         self._sound: Soundtrack | None = None
         try:
             write_settings(folder / IN_FOLDER, settings)
@@ -89,11 +90,8 @@ class TakeRecorder:
         """A frame as it came in; one of another size than the first is fitted to that."""
         pixels, since = fit(frame.pixels, self._size, "pad"), self._since(frame)
         self._lane.put(replace(frame, pixels=pixels, pts=since))
-        if self._sound is not None:
-            begin = self._sound.seconds
-            samples = self._sound.until(float(since * MICROSECOND) - SOUND_LAG, 0.0)
-            if samples.shape[1]:
-                self._lane.put(Heard(samples, begin))
+        self._end = float(since * MICROSECOND)
+        self._hear(self._end - SOUND_LAG)
 
     def hear(self, sound: Sound) -> None:
         if self._sound is not None:
@@ -109,8 +107,16 @@ class TakeRecorder:
             raise SinkError(f"the take could not be written ({error.strerror})") from error
 
     def close(self) -> None:
+        self._hear(self._end)
         self._lane.close()
         self._lines.close()
+
+    def _hear(self, until: float) -> None:
+        if self._sound is not None:
+            begin = self._sound.seconds
+            samples = self._sound.until(until, 0.0)
+            if samples.shape[1]:
+                self._lane.put(Heard(samples, begin))
 
     def _since(self, frame: Frame) -> int:
         """Microseconds since the first frame of the take."""

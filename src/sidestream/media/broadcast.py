@@ -111,7 +111,9 @@ class LiveMovie:
         try:
             if self._origin is not None:
                 self._container.mux(self._video.encode())
-            if self._audio is not None and self._heard:  # flushing an encoder that had nothing crashes
+            if (
+                self._audio is not None and self._heard
+            ):  # flushing an encoder that had nothing crashes
                 self._container.mux(self._audio.encode())
         finally:
             self._container.close()
