@@ -218,13 +218,15 @@ class Receiver:
         assert not self._thread.is_alive()
 
     def _receive(self) -> None:
-        with suppress(FFmpegError):  # its word for a sender who has left
-            with av.open(self.url, format=self._form, options=self._options) as container:
-                for packet in container.demux():
-                    for frame in packet.decode():
-                        self._note(frame)
-                    if self._at_most is not None and len(self.levels) >= self._at_most:
-                        return
+        with (
+            suppress(FFmpegError),  # its word for a sender who has left
+            av.open(self.url, format=self._form, options=self._options) as container,
+        ):
+            for packet in container.demux():
+                for frame in packet.decode():
+                    self._note(frame)
+                if self._at_most is not None and len(self.levels) >= self._at_most:
+                    return
 
     def _note(self, frame: object) -> None:
         if isinstance(frame, VideoFrame):

@@ -52,9 +52,9 @@ def test_the_rate_that_a_camera_says(said: float, rate: int):
 
 
 def test_a_camera_that_is_unplugged():
-    with closing(CameraCapture("2", device=lambda name: Webcam(2))) as capture:
-        with pytest.raises(SourceError, match="camera 2 gives no more pictures"):
-            list(capture)
+    capture = CameraCapture("2", device=lambda name: Webcam(2))
+    with closing(capture), pytest.raises(SourceError, match="camera 2 gives no more pictures"):
+        list(capture)
 
 
 def test_pictures_too_small():

@@ -46,8 +46,9 @@ class Kind:
     """From the scale of H.264, 0 to 51, to the codec's own."""
 
 
-# The encoder holds back few frames, which a killed process would lose.
-H264 = {"preset": "veryfast", "rc-lookahead": "5", "bf": "2"}
+# The encoder holds back few frames, which a killed process would lose. With so few, x264's macroblock tree is worth
+# little, and what it decides depends on how its threads are timed: the same frames would not give the same file.
+H264 = {"preset": "veryfast", "rc-lookahead": "5", "bf": "2", "mbtree": "0"}
 VP9 = {"b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1", "lag-in-frames": "8"}
 KINDS = {
     ".mp4": Kind("libx264", True, FRAGMENTED, H264),
