@@ -11,7 +11,7 @@ from sidestream import scene
 from sidestream.config import BATCH_SIZES, Size, StreamConfig
 from sidestream.schedule import plan
 from sidestream.stream import Stream
-from sidestream.types import Batch, Change, Controls, Frame, Job, Key, Pixels, Prompt
+from sidestream.types import Batch, Change, Controls, Frame, Job, Key, Prompt
 
 FitFrame = Callable[[Frame, Controls], Frame]
 """Brings a frame to the working size that the controls ask for."""
@@ -31,7 +31,8 @@ class Entered:
 
     @property
     def key(self) -> Key:
-        return key_of(self.frame.pixels, self.controls, self.prompts, self.stream.config)
+        height, width = self.frame.pixels.shape[:2]
+        return key_of(Size(width, height), self.controls, self.prompts, self.stream.config)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -93,18 +94,18 @@ def arrive(frame: Frame, stream: Stream, controls: Controls) -> Entered:
     return Entered(frame, stream, controls, prompts, change, stream.epoch, stream.renewed)
 
 
-def admit(pairs: Sequence[tuple[Frame, Stream]]) -> Batch:
+def admit(
+    pairs: Sequence[tuple[Frame, Stream]],
+    granted: Callable[[Controls], Controls] = lambda asked: asked,
+) -> Batch:
     """A batch of a frame each of several live streams, of equal key and at their working size already."""
-    entered = [arrive(frame, stream, stream.controls) for frame, stream in pairs]
+    entered = [arrive(frame, stream, granted(stream.controls)) for frame, stream in pairs]
     return close([job for one in entered for job in _jobs([one])], entered[0].key)
 
 
-def key_of(
-    pixels: Pixels, controls: Controls, prompts: Sequence[Prompt], config: StreamConfig
-) -> Key:
-    height, width = pixels.shape[:2]
+def key_of(size: Size, controls: Controls, prompts: Sequence[Prompt], config: StreamConfig) -> Key:
     bucket = (len(prompts), len(prompts[0].ids))
-    return Key(Size(width, height), controls.steps, bucket, config.flow)
+    return Key(size, controls.steps, bucket, config.flow)
 
 
 def close(jobs: Sequence[Job], key: Key) -> Batch:

@@ -204,14 +204,20 @@ class LiveConfig:
     """How long; doubles with each failure that follows, up to 32 times."""
     skip_still: bool = False
     """Frames of a still picture show the last result again and cost nothing."""
-    still_below: float = 0.004
-    """Motion below which a picture begins to count as still; it no longer does above twice that."""
+    still_below: float = 0.025
+    """A picture is still when no small part of it changed by more since it was restyled; once still, 1.5 times as much."""
     still_frames: int = 3
     """Still frames in a row before one is skipped."""
     still_age: float = 1.0
     """A still picture is restyled at least this often."""
     autopilot: bool = False
-    """Hold `latency` by fewer steps, older conditioning and a smaller inner size than asked for."""
+    """Hold `latency` by fewer steps, older text and conditioning, and a smaller inner size than asked for."""
+    smallest: float = 0.5
+    """Share of the asked width that the inner size may shrink to."""
+    cheaper_after: float = 1.0
+    """Seconds of being late before the autopilot chooses something cheaper."""
+    better_after: float = 5.0
+    """Seconds of being early before it chooses something better; doubles each time that was too much."""
 
     def __post_init__(self) -> None:
         if self.largest_batch not in BATCH_SIZES:
@@ -232,6 +238,8 @@ class LiveConfig:
             "close_timeout",
             "timeout_after_strikes",
             "still_age",
+            "cheaper_after",
+            "better_after",
         ):
             value = getattr(self, name)
             if not 0 < value < 86400:
@@ -239,6 +247,7 @@ class LiveConfig:
                     f"{name} must be above 0 and at most a day, in seconds, got {value}"
                 )
         within(0, 1, still_below=self.still_below)
+        within(0.25, 1, smallest=self.smallest)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,14 +59,17 @@ def compare(before: Cells, after: Cells) -> Change:
     unexplained is the mean, over blocks, of the part of a block's variance that its best match in the frame before
     leaves over, once brightness and contrast are made equal. Matches are looked for around a block's own place and
     around where the shift puts it, nearer ones first; blocks that the shift brought into view are not counted.
+
+    stir is the largest change of one cell, in place.
     """
+    stir = float(np.abs(after - before).max()) / 255
     candidates = {(0, 0), _strongest_shift(before, after)}
     shift = min(candidates, key=lambda shift: _mismatch(before, after, shift))
     old, new = _overlap(before, after, shift)
     luma = abs(float(new.mean() - old.mean())) / 255
     before, after = _relit(before, after, shift)
     motion = _motion(*_overlap(before, after, shift), shift) / SIDE
-    return Change(max(motion, luma), _unexplained(before, after, shift))
+    return Change(max(motion, luma), _unexplained(before, after, shift), stir)
 
 
 def _strongest_shift(before: Cells, after: Cells) -> Shift:

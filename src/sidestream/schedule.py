@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
-from sidestream.config import Schedule, Size
-from sidestream.types import Conditioning, Controls, Plan, Text
+from sidestream.config import LiveConfig, Schedule, Size
+from sidestream.types import Change, Conditioning, Controls, Plan, Text
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,34 @@ def plan(
     reasons = tuple(dict.fromkeys(why for why in (text_due, age_due) if why))
     decided = Plan(controls.steps, size, text, conditioning, epoch, reasons=reasons)
     return decided, Memory(epoch, texts, size, text_age, age)
+
+
+@dataclass(frozen=True)
+class Stillness:
+    """What is remembered of how still a live picture has been."""
+
+    frames: int = 0
+    """Still ones in a row."""
+    rendered: float = -inf
+    """When the last frame was restyled."""
+
+
+def skip(
+    config: LiveConfig, memory: Stillness, change: Change | None, now: float
+) -> tuple[bool, Stillness]:
+    """Whether a live frame shows its stream's last output again instead of being restyled.
+
+    `change` is to the frame that was restyled last, so that slow drift adds up; None where it must be restyled anyway,
+    because something else was asked for. It takes several still frames to begin, and one that is not to end.
+    """
+    begun = memory.frames >= config.still_frames
+    limit = config.still_below * (1.5 if begun else 1)
+    if not config.skip_still or change is None or change.stir > limit:
+        return False, Stillness(0, now)
+    frames = memory.frames + 1
+    if frames <= config.still_frames or now - memory.rendered >= config.still_age:
+        return False, Stillness(frames, now)
+    return True, Stillness(frames, memory.rendered)
 
 
 def _due(what: str, schedule: Schedule, every: int, age: Age | None) -> str | None:

@@ -95,6 +95,8 @@ class Change:
     """How far the picture moved, in frame widths, or changed in brightness, whichever is larger."""
     unexplained: float = 0.0
     """Share of the picture that the frame before does not explain, 0 to 1: high at a cut."""
+    stir: float = 0.0
+    """Largest change of brightness in any small part of the picture, 0 to 1: a mouth that moves, but hardly noise."""
 
 
 @dataclass(frozen=True)

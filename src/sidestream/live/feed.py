@@ -1,48 +1,32 @@
-"""The worker's side of the seats: their frames into batches, their pictures out. Knows mailboxes and streams, no engine."""
+"""From frames that wait to batches, and from what the engine made to the viewers. Knows streams and seats, no engine."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
-from math import inf
 
 import numpy as np
 
-from sidestream.batching import Costs, Gathered, Waiting, admit, gather, key_of
-from sidestream.config import LiveConfig, StreamConfig
-from sidestream.errors import SidestreamError
-from sidestream.live.shared import Board, Letter, Place
+from sidestream.batching import Costs, admit, gather
+from sidestream.config import LiveConfig, Size, StreamConfig
+from sidestream.live.autopilot import Pilot
+from sidestream.live.shared import Board, Letter
+from sidestream.live.sittings import Sitting, Sittings
 from sidestream.live.studio import Origin
-from sidestream.live.wishes import Wish
-from sidestream.stream import Read, Stream
-from sidestream.types import Batch, Frame, Key, Pixels, Styled
+from sidestream.media import pixels as shapes
+from sidestream.stream import Read
+from sidestream.types import Batch, Frame, Key, Styled
 
 TICKS = Fraction(1, 1_000_000)
-"""Time base of live frames."""
+"""Time base of live frames; their real times stay on their letters."""
+LEAD = 0.5
+"""Share of a batch's time after which the next one is formed: what comes before its pictures takes about the rest."""
+PATIENCE = 0.5
+"""Seconds that the lane which forms batches waits for another one: it must be free before an error can be seen."""
 Clock = Callable[[], float]
-
-
-@dataclass(eq=False)
-class Sitting:
-    """One viewer in the worker: their stream, the frame that waits, what was made last."""
-
-    place: Place
-    tenancy: int
-    stream: Stream
-    revision: int = 0
-    letter: Letter | None = None
-    """The newest frame that has entered no batch."""
-    taken: int = 0
-    """Number of the last frame that was looked at."""
-    since: float = 0.0
-    served: float = -inf
-    last: Pixels | None = None
-    strikes: int = 0
-    barred_until: float = 0.0
-    notice: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +43,7 @@ class Under:
     """A batch under way."""
 
     batch: Batch
-    tickets: list[Ticket]
+    tickets: Sequence[Ticket]
     begun: float
     delivered: int = 0
 
@@ -71,33 +55,30 @@ class Counts:
     bad: int = 0
     failed: int = 0
     batches: int = 0
-    skipped: int = 0
 
 
 @dataclass(eq=False)
 class Feed:
-    """Owns the sittings and the batches that are under way. `batches` is pulled by one lane, all else by the caller."""
+    """Owns the batches that are under way. `batches` is pulled by one lane, all else is called by the one that renders."""
 
     board: Board
     read: Read
     config: StreamConfig
     live: LiveConfig = LiveConfig()
     clock: Clock = time.monotonic
-    wake: Callable[[float], None] = time.sleep
+    rest: Callable[[float], None] = time.sleep
     """Waits for so many seconds, or until something was handed in."""
     depth: int = 2
     """Batches that may be under way at once."""
-    sittings: dict[int, Sitting] = field(default_factory=dict[int, Sitting])
     costs: dict[Key, Costs] = field(default_factory=dict[Key, Costs])
     counts: Counts = field(default_factory=Counts)
-    largest: int = 0
     _under: list[Under] = field(default_factory=list[Under])
     _delivered: threading.Condition = field(default_factory=threading.Condition)
-    _beats: int = 0
 
     def __post_init__(self) -> None:
-        self.largest = self.largest or self.live.largest_batch
-        self._wishes = [0] * len(self.board.places)
+        self.largest = self.live.largest_batch
+        self.sittings = Sittings(self.board, self.read, self.config, self.live)
+        self.pilot = Pilot(self.live)
 
     @property
     def ended(self) -> bool:
@@ -107,42 +88,35 @@ class Feed:
         """A sign of life."""
         self.board.pulse.put(np.zeros(1, np.uint8))
 
-    def batches(self) -> Iterator[Batch]:
-        """Batches for as long as something waits; the next one when the one before the last is through.
+    def wait(self, seconds: float = 0.05) -> None:
+        """Until a frame waits, or for so many seconds."""
+        self.beat()
+        if not self.sittings.waiting(self.clock()):
+            self.rest(seconds)
 
-        Waiting for that ends after a while, because the lane that pulls must be free before an error can be seen.
-        """
-        while not self.ended:
-            with self._delivered:
-                if not self._delivered.wait_for(lambda: len(self._under) < self.depth, 0.5):
-                    return
+    def batches(self) -> Iterator[Batch]:
+        """Batches for as long as something waits, each formed as late as keeps the engine busy."""
+        while not self.ended and self._room():
             batch = self._next()
             if batch is None:
                 return
             yield batch
 
-    def wait(self, seconds: float = 0.05) -> None:
-        self.beat()
-        if not self._line():
-            self.wake(seconds)
-
     def deliver(self, styled: Styled) -> None:
-        """A frame came out: its picture goes to its seat."""
+        """A frame came out: its picture goes to its seat, at the size that it came in with."""
         under = self._under[0]
         ticket = under.tickets[under.delivered]
         under.delivered += 1
-        sitting, tag = ticket.sitting, ticket.letter.tag
         origin: Origin = "restyled"
         if not styled.good:
             origin = "source" if styled.pixels is styled.source.pixels else "held"
         self.counts.made += 1
         self.counts.bad += not styled.good
-        if styled.good:
-            sitting.strikes, sitting.notice, sitting.last = 0, "", styled.pixels
-        sitting.place.pictures.put(
-            np.ascontiguousarray(styled.pixels),
-            replace(tag, revision=ticket.revision, tenancy=sitting.tenancy, origin=origin),
-        )
+        picture = shapes.resize(styled.pixels, ticket.letter.size)
+        ticket.sitting.show(picture, ticket.letter.tag, ticket.revision, origin)
+        if self.live.autopilot:
+            now = self.clock()
+            self.pilot.note(now - ticket.letter.tag.arrived, now, self.sittings.steps)
         if under.delivered == len(under.tickets):
             self._through(under)
 
@@ -161,108 +135,57 @@ class Feed:
         yield self._admit([ticket], self.clock())
 
     def strike(self, ticket: Ticket) -> None:
-        """A frame failed alone as well: after some of those in a row its stream is left out for a while."""
-        sitting = ticket.sitting
-        sitting.strikes += 1
+        """A frame failed alone as well."""
         self.counts.failed += 1
-        sitting.stream.renew("failed")
-        over = sitting.strikes - self.live.strikes
-        if over >= 0:
-            pause = self.live.timeout_after_strikes * 2 ** min(over, 5)
-            sitting.barred_until = self.clock() + pause
-            sitting.notice = "This picture could not be restyled several times: trying again soon."
+        ticket.sitting.strike(self.clock(), self.live)
 
-    def notices(self) -> dict[str, tuple[int, str, bool]]:
-        """By seat: whose it is, what is to be said to them, and whether they are left out."""
-        now = self.clock()
-        return {
-            str(number): (one.tenancy, one.notice, one.barred_until > now)
-            for number, one in self.sittings.copy().items()
-            if one.notice
-        }
-
-    def refresh(self) -> None:
-        """Reads what the seats ask for."""
-        for number, place in enumerate(self.board.places):
-            letter = place.wishes.take(self._wishes[number])
-            if letter is not None:
-                self._wishes[number] = letter.sequence
-                self._grant(number, place, Wish.read(letter.words))
-
-    def _grant(self, number: int, place: Place, wish: Wish) -> None:
-        known = self.sittings.get(number)
-        if not wish.taken:
-            self.sittings.pop(number, None)
-            return
-        new = known is None or known.tenancy != wish.tenancy
-        if known is None or new:
-            stream = Stream(wish.controls, self.config, self.read, number)
-            known = self.sittings[number] = Sitting(place, wish.tenancy, stream)
-        try:
-            self.read(wish.controls)
-        except SidestreamError as error:
-            # What was asked for before stays; where there is nothing, the seat waits for something better.
-            known.notice = f"{error}."
-            known.barred_until = inf if new else known.barred_until
-            return
-        known.stream.controls = wish.controls
-        known.revision, known.notice = wish.controls.revision, ""
-        known.barred_until = 0.0 if known.barred_until == inf else known.barred_until
-
-    def _line(self) -> list[Waiting]:
-        """Who waits, after a look into every mailbox: frames first, so that no frame gets older controls."""
-        now = self.clock()
-        for sitting in self.sittings.values():
-            letter = sitting.place.frames.take(sitting.taken)
-            if letter is None:
-                continue
-            sitting.taken = letter.sequence
-            if letter.tag.tenancy == sitting.tenancy:
-                if sitting.letter is None:
-                    sitting.since = letter.tag.arrived
-                sitting.letter = letter
-        self.refresh()
-        return [
-            self._waiting(number, sitting, sitting.letter)
-            for number, sitting in self.sittings.items()
-            if sitting.letter is not None and sitting.barred_until <= now
-        ]
-
-    def _waiting(self, number: int, sitting: Sitting, letter: Letter) -> Waiting:
-        stream = sitting.stream
-        key = key_of(letter.data, stream.controls, stream.read(stream.controls), stream.config)
-        return Waiting(number, key, letter.tag.arrived, sitting.since, sitting.served)
+    def _room(self) -> bool:
+        """Waits until the next batch should be formed, for it to be prepared when the engine is free."""
+        patience = PATIENCE if self.depth > 1 else 0.0
+        with self._delivered:
+            room = self._delivered.wait_for(lambda: len(self._under) < self.depth, patience)
+            if room and self._under:
+                last = self._under[-1]
+                cost = self.costs.get(last.batch.key, Costs()).of(len(last.tickets))
+                pause = last.begun + LEAD * cost - self.clock()
+                self._delivered.wait_for(lambda: not self._under, min(max(0.0, pause), patience))
+        return room
 
     def _next(self) -> Batch | None:
         self.beat()
-        waiting = self._line()
+        if self.pilot.effort != self.sittings.effort:
+            self.sittings.spend(self.pilot.effort)
         now = self.clock()
         found = gather(
-            waiting,
+            self.sittings.waiting(now),
             now,
             lambda key: self.costs.get(key, Costs()),
             latency=self.live.latency,
             max_age=self.live.max_age,
             largest=self.largest,
         )
-        self._drop(found)
+        for one in found.stale:
+            self.sittings.known[one.stream].letter = None
+        self.counts.stale += len(found.stale)
         tickets: list[Ticket] = []
         for one in found.chosen:
-            sitting = self.sittings[one.stream]
+            sitting = self.sittings.known[one.stream]
             letter, sitting.letter, sitting.served = sitting.letter, None, now
             if letter is not None:
                 tickets.append(Ticket(sitting, letter, sitting.revision))
         return self._admit(tickets, now) if tickets else None
 
-    def _drop(self, found: Gathered) -> None:
-        for one in found.stale:
-            self.sittings[one.stream].letter = None
-            self.counts.stale += 1
-
     def _admit(self, tickets: Sequence[Ticket], now: float) -> Batch:
-        batch = admit([(_frame(ticket.letter), ticket.sitting.stream) for ticket in tickets])
+        effort = self.sittings.effort
+        batch = admit(
+            [
+                (_frame(one.letter, effort.size_of(one.letter.size)), one.sitting.stream)
+                for one in tickets
+            ],
+            effort.controls_of,
+        )
         with self._delivered:
-            self._under.append(Under(batch, list(tickets), now))
+            self._under.append(Under(batch, tickets, now))
         self.counts.batches += 1
         return batch
 
@@ -270,10 +193,9 @@ class Feed:
         with self._delivered:
             self._under.remove(under)
             self._delivered.notify_all()
-        key = under.batch.key
-        seconds = self.clock() - under.begun
+        key, seconds = under.batch.key, self.clock() - under.begun
         self.costs[key] = self.costs.get(key, Costs()).learn(under.batch.slots, seconds)
 
 
-def _frame(letter: Letter) -> Frame:
-    return Frame(letter.data, int(letter.tag.stamp / TICKS), TICKS, letter.sequence)
+def _frame(letter: Letter, size: Size) -> Frame:
+    return Frame(shapes.resize(letter.data, size), letter.sequence, TICKS, letter.sequence)

@@ -15,6 +15,7 @@ from sidestream.config import LIMITS, LiveConfig, ModelConfig, Size, StreamConfi
 from sidestream.errors import FullError
 from sidestream.live import worker
 from sidestream.live.faults import FaultPlan
+from sidestream.live.restyler import restyle
 from sidestream.live.seat import Lease, LiveSeat, Standing
 from sidestream.live.shared import Board, Layout
 from sidestream.live.studio import State
@@ -38,14 +39,15 @@ def open_studio(
     live: LiveConfig = LiveConfig(),
     faults: FaultPlan = FaultPlan(),
     clock: Callable[[], float] = time.monotonic,
-    body: worker.Body = worker.restyle,
+    body: worker.Body = restyle,
 ) -> LiveStudio:
     """A studio that begins to load the model in a process of its own, and is there at once.
 
     `warm` is the size that is warmed up before it counts as ready. Close it, or use it as a context manager. Like every
     program that starts processes this way, a script needs `if __name__ == "__main__":` around its own work.
     """
-    within(1, LIMITS.max_streams, seats=seats)
+    # One stream stays free, for the pictures that the worker makes to see whether its model still works.
+    within(1, LIMITS.max_streams - 1, seats=seats)
     entry = zoo.find(model, config.revision)
     pixels = max(
         int(entry.pixels * SPARE), *(s.width * s.height for s in (stream.size, warm) if s), 0
@@ -111,6 +113,12 @@ class LiveStudio:
         if watched.replaced and now - watched.replaced[-1] < TROUBLED:
             return State("degraded", f"The model {watched.why} and was loaded again.")
         return State("ok")
+
+    @property
+    def worker_pid(self) -> int | None:
+        """For tests and drills: whom to kill."""
+        worker = self._supervisor.worker
+        return worker.pid if isinstance(worker, WorkerProcess) else None
 
     def open(self, controls: Controls) -> LiveSeat:
         with self._lock:
@@ -219,6 +227,10 @@ class WorkerProcess:
     board: Board
     report: Callable[[], Mapping[str, Any]]
     patience: float
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid
 
     def alive(self) -> bool:
         return self.process.is_alive()

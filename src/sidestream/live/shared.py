@@ -69,6 +69,10 @@ class Letter:
     data: NDArray[np.uint8]
 
     @property
+    def size(self) -> Size:
+        return Size(self.data.shape[1], self.data.shape[0])
+
+    @property
     def words(self) -> dict[str, Any]:
         return json.loads(self.data.tobytes())
 

@@ -108,7 +108,11 @@ class Supervisor:
 
     def _serve(self, number: int) -> None:
         """The life of one worker, and the pause before the next."""
-        worker = self.worker = self._launch(number)
+        try:
+            worker = self.worker = self._launch(number)
+        except (OSError, RuntimeError) as error:
+            self.failed = f"a process for the model could not be started ({error})"
+            return
         seen, verdict = Watch(self._clock()), "well"
         try:
             while verdict == "well" and not self._stop.wait(TICK):

@@ -1,4 +1,4 @@
-"""The worker: a process of its own that loads a model and restyles what it finds in the mailboxes, until it is replaced."""
+"""The worker process from outside its work: what it is told, how it ends, and that it never outlives the studio."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.synchronize import Semaphore
-from typing import TYPE_CHECKING
 
 from sidestream.config import LiveConfig, ModelConfig, Size, StreamConfig
 from sidestream.errors import SidestreamError
-from sidestream.live.faults import FaultPlan, Faults
+from sidestream.live.faults import FaultPlan
 from sidestream.live.shared import Board, Layout
-
-if TYPE_CHECKING:
-    from sidestream.live.feed import Feed
-    from sidestream.stylizer import Stylizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,67 +61,6 @@ def main(body: Body, post: Post, knock: Semaphore) -> None:
         except SidestreamError as error:
             board.report.write({"refused": str(error), "code": error.exit_code})
             sys.exit(error.exit_code)
-
-
-def restyle(desk: Desk) -> None:
-    """The body of a real worker."""
-    from sidestream.live.feed import Feed
-    from sidestream.stylizer import Stylizer
-
-    post = desk.post
-    faults = Faults(post.faults.of(post.number))
-    faults.hit("load")
-    with Stylizer.load(post.model, post.config) as stylizer:
-        feed = Feed(desk.board, stylizer.built.model.read, post.stream, post.live, wake=desk.rest)
-        _warm_up(stylizer, feed, post)
-        if faults:
-            faults.install(stylizer.built)
-        Restyler(stylizer, feed).run()
-
-
-@dataclass(eq=False)
-class Restyler:
-    """Drives the engine over what the feed gathers, and survives what goes wrong in it."""
-
-    stylizer: Stylizer
-    feed: Feed
-    degraded: str = ""
-    degraded_at: float = 0.0
-
-    def run(self) -> None:
-        self.report()
-        while not self.feed.ended:
-            self.feed.wait()
-            try:
-                self._burst()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others' pictures go on
-                self._recover(error)
-            self.report()
-
-    def _burst(self) -> None:
-        for styled in self.stylizer.built.engine.run(self.feed.batches()):
-            self.feed.deliver(styled)
-            self.report()
-
-    def _recover(self, error: Exception) -> None:
-        raise error
-
-    def report(self) -> None:
-        feed = self.feed
-        feed.board.report.write(
-            {
-                "ready": True,
-                "degraded": self.degraded,
-                "degraded_at": self.degraded_at,
-                "seats": feed.notices(),
-                "largest": feed.largest,
-                "counts": vars(feed.counts),
-            }
-        )
-
-
-def _warm_up(stylizer: Stylizer, feed: Feed, post: Post) -> None:
-    """Runs a batch of every size that may come, so that none is slow when it counts, and learns what each costs."""
 
 
 def _end_with_parent() -> None:

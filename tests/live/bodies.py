@@ -1,0 +1,53 @@
+"""Bodies of workers that need no model, for tests. Started in a process of their own, so they are named by module."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from sidestream.errors import ModelError
+from sidestream.live.wishes import Wish
+from sidestream.live.worker import Desk
+
+
+def invert(desk: Desk) -> None:
+    """Inverts every frame; words in a seat's prompt make it fail: die, hang, dwell."""
+    desk.board.report.write({"ready": True})
+    taken = [0] * len(desk.board.places)
+    while not desk.board.orders.newest:
+        desk.board.pulse.put(np.zeros(1, np.uint8))
+        for number, place in enumerate(desk.board.places):
+            letter, wish = place.frames.take(taken[number]), place.wishes.take()
+            if letter is None or wish is None:
+                continue
+            taken[number] = letter.sequence
+            asked = Wish.read(wish.words)
+            act(str(asked.controls.prompt), desk.post.number)
+            tag = replace(letter.tag, revision=asked.controls.revision, tenancy=asked.tenancy)
+            place.pictures.put(255 - letter.data, tag)
+        desk.rest(0.02)
+
+
+def act(prompt: str, number: int) -> None:
+    if number == 1 or "always" in prompt:
+        if "die" in prompt:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "hang" in prompt:
+            time.sleep(3600)
+
+
+def refuse(desk: Desk) -> None:
+    raise ModelError("these weights cannot be read: download them again")
+
+
+def deaf(desk: Desk) -> None:
+    """Does not end when it is asked to."""
+    desk.board.report.write({"ready": True})
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        desk.board.pulse.put(np.zeros(1, np.uint8))
+        time.sleep(0.01)
