@@ -132,7 +132,6 @@ def open_live(address: Address, limits: ShowLimits) -> InputContainer:
     options = {
         "protocol_whitelist": PROTOCOLS[scheme],
         "format_whitelist": LIVE_FORMATS,
-        "fflags": "nobuffer",
         "probesize": "1000000",
         "analyzeduration": "1000000",
     }
