@@ -34,15 +34,15 @@ def collected(capture: Capture, frames: int) -> tuple[list[Frame], list[Sound]]:
 
 @pytest.mark.parametrize(("scheme", "talk"), [("http", http), ("rtsp", rtsp)])
 def test_pictures_of_a_server(scheme: str, talk: Callable):
-    with serving(talk(transport(flat(90, 50)), 2.0)) as server:
+    with serving(talk(transport(flat(90, 100)), 4.0)) as server:
         address = source_address(f"{scheme}://127.0.0.1:{server.port}/cam")
         with closing(open_container_live(address)) as capture:
-            frames, _ = collected(capture, 40)
+            frames, _ = collected(capture, 60)
     assert frames[0].pixels.shape == (64, 96, 3)
     assert abs(float(frames[20].pixels[20:].mean()) - 90) < 3
     steps = np.diff([frame.seconds for frame in frames])
     assert (steps > 0).all()
-    assert np.median(steps) == pytest.approx(0.04, abs=0.01)
+    assert np.median(steps[-20:]) == pytest.approx(0.04, abs=0.01)  # behind what had piled up
 
 
 def test_sound_comes_along_as_stereo_at_one_rate():

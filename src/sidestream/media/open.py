@@ -133,7 +133,7 @@ def open_live(address: Address, limits: ShowLimits) -> InputContainer:
         "protocol_whitelist": PROTOCOLS[scheme],
         "format_whitelist": LIVE_FORMATS,
         "probesize": "1000000",
-        "analyzeduration": "1000000",
+        "analyzeduration": "400000",
     }
     if scheme.startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
