@@ -25,9 +25,9 @@ PACKET = 188
 
 
 def transport(
-    pictures: Sequence[Pixels], *, sound: bool = False, times: Sequence[int] | None = None
+    pictures: Sequence[Pixels], *, sound: bool = False, loud: Callable[[int], bool] = lambda n: True
 ) -> bytes:
-    """MPEG-TS of pictures of one size, at RATE unless times, in ninety thousandths of a second, are given."""
+    """MPEG-TS of pictures of one size, at RATE, with a tone where it is loud."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mpegts") as output:
         height, width = pictures[0].shape[:2]
@@ -39,14 +39,16 @@ def transport(
         heard = output.add_stream("aac", rate=48_000) if sound else None
         for index, pixels in enumerate(pictures):
             frame = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
-            frame.pts = times[index] if times else index * 90_000 // RATE
+            frame.pts = index * 90_000 // RATE
             frame.time_base = Fraction(1, 90_000)
             output.mux(stream.encode(frame))
             if heard is not None:
                 count = 48_000 // RATE
                 samples = np.arange(index * count, (index + 1) * count)
-                wave = 0.5 * np.sin(samples * 440 * 2 * np.pi / 48_000).astype(np.float32)
-                tone = AudioFrame.from_ndarray(np.stack([wave] * 2), format="fltp", layout="stereo")
+                wave = 0.5 * loud(index) * np.sin(samples * 440 * 2 * np.pi / 48_000)
+                tone = AudioFrame.from_ndarray(
+                    np.stack([wave.astype(np.float32)] * 2), format="fltp", layout="stereo"
+                )
                 tone.sample_rate, tone.pts = 48_000, index * count
                 tone.time_base = Fraction(1, 48_000)
                 output.mux(heard.encode(tone))

@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -106,6 +107,30 @@ def make_av(tmp_path: Path):
         return path
 
     return make
+
+
+def test_sound_is_as_late_as_the_picture(live, tmp_path: Path):
+    """White flashes with a tone, twelve frames of twenty-five; the model takes 0.3 s and turns them black."""
+    flashes = [n % 25 < 12 for n in range(100)]
+    pictures = [flat(230 if on else 20, 1)[0] for on in flashes]
+    path, out = tmp_path / "in.ts", tmp_path / "out.mkv"
+    path.write_bytes(transport(pictures, sound=True, loud=lambda n: flashes[n]))
+    code, _, report = live(path, out, *INK, studio=InvertingStudio(seconds=0.3))
+    assert code == 0 and report["latency_p50"] > 0.3
+    with open_source(out) as source:
+        dark = [(f.seconds, f.pixels[100:].mean() < 128) for f in source]
+    with av.open(str(out)) as container:
+        wave = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    heard = np.abs(wave[: len(wave) // 480 * 480]).reshape(-1, 480).max(axis=1) > 0.1
+    seen = [b[0] for a, b in pairwise(dark) if b[1] and not a[1] and b[0] > 1]
+    begun = [
+        n / 100 for n in range(1, len(heard)) if heard[n] and not heard[n - 5 : n].any() and n > 100
+    ]
+    assert len(seen) >= 2
+    for (
+        moment
+    ) in seen:  # a model at three pictures a second shows a flash up to a third of a second late
+        assert min(abs(moment - one) for one in begun) < 0.4
 
 
 def test_sound_that_is_not_wanted(live, tmp_path: Path, make_av):

@@ -89,7 +89,9 @@ def test_it_does_not_swing_for_ever():
     """Where one rung is too dear and the next much too cheap, tries become rare."""
     pilot = Pilot(CONFIG)
     rungs = fly(pilot, lambda effort: 0.05 if effort.refresh > 1 else 0.5, 600)
-    changes = [second for second, (a, b) in enumerate(zip(rungs, rungs[1:], strict=False)) if a != b]
+    changes = [
+        second for second, (a, b) in enumerate(zip(rungs, rungs[1:], strict=False)) if a != b
+    ]
     assert len([at for at in changes if at > 200 * 20]) < 0.5 * len(changes)
     assert rungs[-1] == 4
 

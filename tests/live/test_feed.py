@@ -281,7 +281,11 @@ def test_without_being_asked_nothing_is_skipped(stage):
 
 
 def test_less_effort_keeps_the_size_that_viewers_see(stage):
-    stage = configured(stage, LiveConfig(autopilot=True, latency=0.1), StreamConfig(schedule=Schedule(cond_every=2)))
+    stage = configured(
+        stage,
+        LiveConfig(autopilot=True, latency=0.1),
+        StreamConfig(schedule=Schedule(cond_every=2)),
+    )
     stage.sit(0, steps=4)
     stage.step()
     stage.feed.pilot._memory = replace(stage.feed.pilot._memory, rung=7)
