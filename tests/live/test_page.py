@@ -113,6 +113,29 @@ def test_a_slow_viewer_loses_pictures_and_nobody_else_does(page: PageSink):
     quick.close()
 
 
+def test_a_viewer_who_takes_nothing_is_left(page: PageSink):
+    """After which the place is free again."""
+    lazy = [socket.create_connection(("127.0.0.1", page.port)) for _ in range(2)]
+    for one in lazy:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    noise = np.random.default_rng(0).integers(0, 255, (512, 512, 3), np.uint8)
+    until = time.monotonic() + 30
+    number = 0
+    while True:
+        page.show(Frame(noise, number, Fraction(1), number))
+        answer = get(page, "/stream.mjpg")
+        if answer.status == 200 and number > 20:
+            break
+        answer.close()
+        number += 1
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    answer.close()
+    for one in lazy:
+        one.close()
+
+
 def test_the_number_of_viewers_is_bounded_and_places_come_back(page: PageSink):
     page.show(frame(0))
     viewers = [get(page, "/stream.mjpg") for _ in range(2)]

@@ -37,7 +37,7 @@ def test_sources(text: str, kind: str, value: str):
     [
         ("out.mp4", "file", "out.mp4"),
         ("page", "page", "8080"),
-        ("page:0", "page", "0"),
+        ("page:1", "page", "1"),
         ("rtmp://host/live/key", "push", "rtmp://host/live/key"),
         ("virtualcam", "virtualcam", ""),
         ("virtualcam:/dev/video2", "virtualcam", "/dev/video2"),
@@ -64,8 +64,9 @@ def test_sinks(text: str, kind: str, value: str):
         (sink_address, "http://host/x", "cannot be of the kind http://: give a file (.mp4"),
         (sink_address, "srt://host:1", "cannot be of the kind srt://"),
         (sink_address, "rtmp:host", "the sink rtmp: is not known"),
-        (sink_address, "page:many", "a port is a number from 0 to 65535, got 'many'"),
-        (sink_address, "page:65536", "a port is a number from 0 to 65535"),
+        (sink_address, "page:many", "a port is a number from 1 to 65535, got 'many'"),
+        (sink_address, "page:0", "a port is a number from 1 to 65535"),
+        (sink_address, "page:65536", "a port is a number from 1 to 65535"),
     ],
 )
 def test_what_is_neither(read, text: str, sentence: str):
@@ -109,4 +110,4 @@ def test_what_follows_a_host_is_never_shown(rest: str):
 
 
 def test_ports():
-    assert (port("0"), port("65535")) == (0, 65535)
+    assert (port("1"), port("65535")) == (1, 65535)

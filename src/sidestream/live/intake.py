@@ -32,6 +32,7 @@ class Intake:
     ) -> None:
         self._open, self._limits, self._clock = open_capture, limits, clock
         self._attempts = Attempts(name, self._read, at_end=at_end, limits=limits, clock=clock)
+        self._goes_away = at_end == "pause"
         self._came = threading.Condition()
         self._frame: Frame | None = None
         self._sounds: deque[Sound] = deque(maxlen=limits.sounds)
@@ -47,7 +48,8 @@ class Intake:
 
     @property
     def reconnects(self) -> int:
-        return self._attempts.retries
+        """A file that begins again is none."""
+        return self._attempts.retries if self._goes_away else 0
 
     @property
     def error(self) -> str:

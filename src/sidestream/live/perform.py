@@ -127,6 +127,9 @@ def perform(
         for lane in lanes:
             stack.callback(lane.close)
             lane.begin()
+        for sink in programme.sinks:
+            if sink.kind == "page":
+                status.say(f"the page is http://127.0.0.1:{sink.value}/")
         studio = stack.enter_context(closing(open_studio(working)))
         _wait(studio, intake, stop)
         seat = stack.enter_context(closing(studio.open(programme.controls)))

@@ -82,8 +82,8 @@ def redacted(url: str) -> str:
 
 
 def port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
-        raise ConfigError(f"a port is a number from 0 to 65535, got {text[:20]!r}")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
+        raise ConfigError(f"a port is a number from 1 to 65535, got {text[:20]!r}")
     return int(text)
 
 
