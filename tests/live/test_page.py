@@ -108,7 +108,7 @@ def test_a_slow_viewer_loses_pictures_and_nobody_else_does(page: PageSink):
         page.show(Frame(noise, number, Fraction(1), number))
         longest = max(longest, time.monotonic() - begun)
         assert next_picture(quick).shape == (512, 512, 3)
-    assert longest < 0.5
+    assert longest < 1.0
     slow.close()
     quick.close()
 
