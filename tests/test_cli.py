@@ -22,13 +22,31 @@ from commands import Runner, refuse_to_load
 from pictures import sliding
 from sidestream import Stylizer
 from sidestream.cli import main
-from sidestream.config import OPERATING_POINTS, ModelConfig, Schedule, Size, StreamConfig
+from sidestream.config import (
+    OPERATING_POINTS,
+    ModelConfig,
+    Schedule,
+    ShowConfig,
+    Size,
+    StreamConfig,
+)
 from sidestream.console import Printer, progress_bar, stopping
 from sidestream.cues import Cues
 from sidestream.media.open import open_source
-from sidestream.recipe import FileOptions, Recipe
+from sidestream.recipe import Again, FileOptions, Recipe
 
-COMMANDS = ["demo", "stylize", "models", "doctor", "metrics", "eval", "bench", "train"]
+COMMANDS = [
+    "demo",
+    "stylize",
+    "live",
+    "render",
+    "models",
+    "doctor",
+    "metrics",
+    "eval",
+    "bench",
+    "train",
+]
 SMALL = ("--size", "64x64")
 
 
@@ -52,10 +70,17 @@ def test_version(run: Runner):
     assert (done.code, done.out) == (0, f"sidestream {sidestream.__version__}\n")
 
 
-@pytest.mark.parametrize("config", [StreamConfig, Schedule, ModelConfig, FileOptions])
-def test_every_setting_is_a_flag_with_its_help(run, monkeypatch, config: type):
+@pytest.mark.parametrize(
+    ("command", "config"),
+    [
+        *(("stylize", config) for config in (StreamConfig, Schedule, ModelConfig, FileOptions)),
+        *(("live", config) for config in (ShowConfig, StreamConfig, ModelConfig)),
+        *(("render", config) for config in (Again, FileOptions)),
+    ],
+)
+def test_every_setting_is_a_flag_with_its_help(run, monkeypatch, command: str, config: type):
     monkeypatch.setenv("COLUMNS", "80")
-    shown = re.sub(r"[\s│]+", " ", run("stylize", "--help").out)
+    shown = re.sub(r"[\s│]+", " ", run(command, "--help").out)
     for name in names(config):
         found = re.search(rf"--{name.replace('_', '-')}\b(.*?)\(default", shown)
         assert found and len(found[1].split()) >= 4, name

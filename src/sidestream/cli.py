@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import tee, zip_longest
 from math import isqrt
 from pathlib import Path
 from signal import Signals
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sidestream import __version__
 from sidestream.config import Fit, ModelConfig, Size, StreamConfig
@@ -23,6 +23,7 @@ from sidestream.console import (
     stages,
     stopping,
 )
+from sidestream.cues import Cues
 from sidestream.errors import INTERRUPTED, ConfigError, SidestreamError
 from sidestream.flags import (
     Bench,
@@ -30,7 +31,9 @@ from sidestream.flags import (
     Demo,
     Doctor,
     Eval,
+    Live,
     Metrics,
+    Render,
     Serve,
     Stylize,
     Train,
@@ -44,20 +47,31 @@ from sidestream.recipe import FileOptions, Recipe
 
 if TYPE_CHECKING:
     from sidestream.doctor import Load
+    from sidestream.live.studio import Studio
     from sidestream.report import Report
     from sidestream.stylizer import Stylizer
     from sidestream.types import Pixels, Record
 
+    OpenStudio = Callable[..., Studio]
 
-def main(arguments: Sequence[str] | None = None, *, load: Load | None = None) -> int:
-    """Runs a command and returns its exit code; `load` stands in for Stylizer.load."""
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    load: Load | None = None,
+    studio: OpenStudio | None = None,
+) -> int:
+    """Runs a command and returns its exit code; `load` stands in for Stylizer.load, `studio` for open_studio."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if list(arguments) == ["--version"]:
         print(f"sidestream {__version__}")
         return 0
     try:
         command = parse(arguments)
-        return _run(command, Printer(command.json, command.files), load or _load)
+        printer = Printer(command.json, command.files)
+        if isinstance(command, Live):
+            return live(command, printer, studio or _studio)
+        return _run(command, printer, load or _load)
     except SidestreamError as error:
         complain(str(error))
         return error.exit_code
@@ -110,6 +124,78 @@ def demo(command: Demo, printer: Printer, load: Load) -> int:
                 stop=lambda: bool(caught),
             )
         return _conclude(printer, report, " and ".join(map(str, files)), caught)
+
+
+def live(command: Live, printer: Printer, studio: OpenStudio) -> int:
+    from sidestream.live.perform import Programme, perform
+    from sidestream.live.terminal import StatusLine
+    from sidestream.media.pixels import fitted_size
+    from sidestream.types import Controls
+
+    prompt, stream = prompt_of(command), command.stream
+    entry = zoo.find(command.model, command.loading.revision)
+    recipe = Recipe(prompt=prompt, model=command.model, stream=stream, loading=command.loading)
+    programme = Programme.checked(
+        command.source,
+        (command.sink, *command.also),
+        controls=Controls(
+            prompt=prompt.at(0) if isinstance(prompt, Cues) else prompt,
+            strength=stream.strength,
+            stability=stream.stability,
+            seed=stream.seed,
+            steps=stream.steps,
+            size=stream.size,
+            fit=stream.fit,
+        ),
+        cues=prompt if isinstance(prompt, Cues) else None,
+        show=command.show,
+        take=command.take,
+        overwrite=command.overwrite,
+        size_of=lambda width, height: fitted_size(width, height, stream, entry.pixels),
+        metadata=recipe.metadata(),
+    )
+    with stopping() as caught:
+        report = perform(
+            programme,
+            lambda size: studio(command.model, command.loading, stream=stream, seats=1, warm=size),
+            stop=lambda: bool(caught),
+            status=StatusLine(),
+        )
+    late = (
+        ""
+        if report.latency_p50 is None
+        else (
+            f", {1000 * report.latency_p50:.0f} ms late (p95 {1000 * (report.latency_p95 or 0):.0f})"
+        )
+    )
+    printer.say(
+        f"{_frames(report.frames_in)} in {report.seconds:.1f} s: {report.frames_shown} shown restyled,"
+        f" {report.fps:.1f} fps{late}; {report.frames_dropped} dropped, {report.reconnects} reconnects"
+    )
+    for one in report.sinks:
+        printer.say(
+            f"{one['name']}: {_frames(one['written'])}, {one['dropped']} dropped, {one['reconnects']} reconnects"
+        )
+    printer.json(asdict(report))
+    return EXIT_CODES[caught[0]] if caught else 0
+
+
+def render(command: Render, printer: Printer, load: Load) -> int:
+    from sidestream.retake import Take, retake
+
+    take = Take.read(Path(command.take), command.again)
+    take.check(command.target, command.file)
+    with load(take.recipe.model, take.recipe.loading) as stylizer, stopping() as caught:
+        with progress_bar() as progress:
+            report = retake(
+                stylizer,
+                take,
+                command.target,
+                command.file,
+                progress=progress,
+                stop=lambda: bool(caught),
+            )
+        return _conclude(printer, report, command.target, caught)
 
 
 def models(printer: Printer) -> int:
@@ -324,6 +410,8 @@ def _run(command: Command, printer: Printer, load: Load) -> int:
             return train(command, printer)
         case Serve():
             return serve(command, printer)
+        case Render():
+            return render(command, printer, load)
         case _:
             return models(printer)
 
@@ -333,6 +421,12 @@ def _load(model: str, config: ModelConfig) -> Stylizer:
 
     quiet_libraries()
     return Stylizer.load(model, config)
+
+
+def _studio(model: str, config: ModelConfig, **how: Any) -> Studio:
+    from sidestream.live.process import open_studio
+
+    return open_studio(model, config, **how)
 
 
 def _conclude(printer: Printer, report: Report, where: str, caught: Sequence[Signals]) -> int:

@@ -365,6 +365,75 @@ class TrainConfig:
         within(0, 2**31, seed=self.seed)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShowConfig:
+    """How live video is taken in and given out. The fields are flags of `sidestream live`."""
+
+    fps: float | None = None
+    """Pictures a second that go out, 1 to 60, held where there is no new one. Default: the source's own, at most 30."""
+    seconds: float | None = None
+    """Stop after this time. Default: until Ctrl-C, or the end of a file."""
+    output: Size | None = None
+    """Size WxH of the pictures that go out. Default: the working size."""
+    loop: bool = False
+    """Begin a file again at its end."""
+    sound: bool = True
+    """Carry sound along, delayed like the picture; for files, RTMP and RTSP."""
+    osc: int | None = None
+    """Listen for OSC on this UDP port of this machine: /sidestream/prompt, strength, stability, steps and seed."""
+    stdin: bool = False
+    """Read prompts, one a line, from a pipe too; on a terminal they are read anyway."""
+
+    def __post_init__(self) -> None:
+        if self.fps is not None:
+            within(1, 60, fps=self.fps)
+        if self.seconds is not None:
+            within(0.1, 1_000_000, seconds=self.seconds)
+        if self.osc is not None:
+            within(0, 65535, osc=self.osc)
+        if self.output is not None:
+            sides = (self.output.width, self.output.height)
+            within(16, 4096, output_width=min(sides), output_height=max(sides))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowLimits:
+    """Bounds and time-outs of live sources and sinks, in seconds unless said otherwise."""
+
+    stall: float = 2.0
+    """A source that is silent for longer is opened anew."""
+    open_timeout: float = 5.0
+    """For the first picture of a source, and for a sink to take one."""
+    retry_first: float = 0.3
+    """The pause before something is opened anew; it grows with the time that it has been away."""
+    retry_last: float = 5.0
+    abandoned: int = 3
+    """Attempts that hang in a library, of one source or sink; no more are begun until one of them ends."""
+    sounds: int = 500
+    """Pieces of sound that wait to be fetched; older ones are dropped."""
+    outgoing: int = 60
+    """Pictures and pieces of sound that wait for a sink; newer ones are dropped."""
+    delay: float = 1.0
+    """Pictures are held back for an even pace, and sound to fit them, by at most this."""
+    gap: float = 1.0
+    """A gap in the clock longer than this (a machine that slept) is not made up for."""
+    finish: float = 5.0
+    """Sinks have this long to end."""
+    viewers: int = 8
+    """Of the page, at once."""
+    viewer_timeout: float = 10.0
+    """A viewer who takes nothing for as long is left."""
+    osc_bytes: int = 4096
+    line_bytes: int = 4096
+    """Of a line that is typed."""
+    take_lines: int = 1_000_000
+    """Changes of controls in a take."""
+    take_line_bytes: int = 16_384
+
+
+SHOW_LIMITS = ShowLimits()
+
+
 OPERATING_POINTS: Mapping[str, StreamConfig] = {
     "default": StreamConfig(),
     # For comparison with the paper: what its public code runs at, the centre square included.

@@ -12,7 +12,7 @@ from sidestream.errors import SinkError
 from sidestream.media.sink import open_sink
 from sidestream.recipe import Recipe
 from sidestream.report import Meter, Report
-from sidestream.restyle import begin, deliver, settled
+from sidestream.restyle import begin, deliver, directed, settled
 from sidestream.stylizer import Stylizer
 from sidestream.synth.scenes import demo_clip
 from sidestream.types import Styled
@@ -66,7 +66,7 @@ def restyle_demo(
             opened,
             demo_clip(size, seconds, RATE),
             write,
-            recipe.prompt,
+            directed(recipe.prompt),
             expected=expected,
             progress=progress,
             stop=stop,

@@ -20,6 +20,7 @@ from sidestream.config import (
     ModelConfig,
     Schedule,
     ServerConfig,
+    ShowConfig,
     Size,
     StreamConfig,
     TrainConfig,
@@ -31,7 +32,7 @@ from sidestream.cues import Cues
 from sidestream.errors import ConfigError, SidestreamError
 from sidestream.models import zoo
 from sidestream.models.instruct.template import clean
-from sidestream.recipe import FileOptions, Recipe
+from sidestream.recipe import Again, FileOptions, Recipe
 
 In = Annotated[Positional[str], arg(metavar="IN")]
 Out = Annotated[Positional[str], arg(metavar="OUT")]
@@ -100,6 +101,53 @@ class Stylize(Command):
         target = Path(self.target)
         beside = (Path(f"{target}.json"), target / "settings.json")
         return (*(Path(one) for one in given if one), *beside)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live(Command):
+    """Restyle video while it happens, from a camera, a stream, the screen or a file, to a file, a server or a page."""
+
+    source: Annotated[Positional[str], arg(metavar="SOURCE")]
+    """camera, camera:N, screen, pattern, pattern:WxH, a URL (rtsp, rtmp, http, https, srt), or a file, played at its own pace."""
+    sink: Annotated[Positional[str], arg(metavar="SINK")]
+    """A file (.mp4, .mov, .mkv), page or page:PORT for a page on this machine, a URL to push to (rtmp, rtsp), virtualcam, or none."""
+    also: Annotated[tuple[str, ...], arg(metavar="SINK")] = ()
+    """More sinks at the same time."""
+    prompt: Text = ""
+    """How the picture should look. On a terminal, a line that is typed is a new prompt."""
+    cues: File = None
+    """A file of prompts with their times, in place of a prompt; as for stylize."""
+    take: Folder = None
+    """Record source and changes of controls in this new folder, for `sidestream render`."""
+    model: Annotated[str, arg(metavar="NAME")] = "nano"
+    """A name from `sidestream models`, a folder in diffusers layout, or a hub id owner/name."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    show: ShowConfig = ShowConfig()
+    stream: StreamConfig = StreamConfig()
+    loading: ModelConfig = ModelConfig()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        given = (self.source, self.sink, *self.also, self.cues, self.take, self.loading.adapter)
+        return tuple(Path(one) for one in given if one and "://" not in str(one))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Render(Command):
+    """Make the performance of a take again, from its source and its changes of controls; the same every time."""
+
+    take: Annotated[Positional[str], arg(metavar="TAKE")]
+    """A folder that `live --take` wrote."""
+    target: Out
+    """.mp4, .mov, .mkv, .webm, .gif, or a folder (ending in /) for PNG files."""
+    again: Again = Again()
+    file: FileOptions = FileOptions()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        target = Path(self.target)
+        return (Path(self.take), target, Path(f"{target}.json"), target / "settings.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +272,8 @@ COMMANDS = cast(
     Annotated[Demo, subcommand("demo")]
     | Annotated[Stylize, subcommand("stylize")]
     | Annotated[Serve, subcommand("serve")]
+    | Annotated[Live, subcommand("live")]
+    | Annotated[Render, subcommand("render")]
     | Annotated[Models, subcommand("models")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Metrics, subcommand("metrics")]
@@ -260,13 +310,15 @@ def parse(arguments: Sequence[str]) -> Command:
     return like
 
 
-def prompt_of(command: Stylize) -> str | Cues:
+def prompt_of(command: Stylize | Live) -> str | Cues:
     if command.prompt and command.cues:
         raise ConfigError("--prompt and --cues both say how the picture should look: give one")
     if command.cues:
         return Cues.read(command.cues)
     if command.prompt:
         return clean(command.prompt)
+    if isinstance(command, Live):
+        raise ConfigError("how should the picture look? Give --prompt or --cues")
     if command.like:
         prompt = _recipe_of(command.like).prompt
         return clean(prompt) if isinstance(prompt, str) else prompt
@@ -323,6 +375,10 @@ def _as_typed(sentence: str) -> str:
         Eval,
         Bench,
         Train,
+        Live,
+        Render,
+        ShowConfig,
+        Again,
         TrainConfig,
         ServerConfig,
         FileOptions,

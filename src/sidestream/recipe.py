@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from types import UnionType
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -71,6 +71,41 @@ class Recipe:
             raise ConfigError(
                 f"the settings in {name} cannot be used ({str(error)[:LONGEST]}){why}"
             ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """What is different when a take is made again. What is left out stays as it was."""
+
+    steps: int | None = None
+    """Denoising steps K, 1 to 8, throughout. Default: as they were."""
+    size: Size | None = None
+    """Working size WxH, multiples of 32. Default: as it was."""
+    seed: int | None = None
+    """Seed of the noise, throughout. Default: as it was."""
+    model: str | None = None
+    """A name from `sidestream models`, a folder in diffusers layout, or a hub id owner/name. Default: as it was."""
+    batch: int | None = None
+    """Frames per batch: 1, 2, 4, 8 or 16. Default: chosen by model and device, as for files."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    compile: bool = False
+    """Compile the model's functions; the first frames then take a minute or more."""
+    offline: bool = False
+    """Use only weights that are already on this machine."""
+
+    def applied(self, recipe: Recipe) -> Recipe:
+        stream = replace(
+            recipe.stream,
+            steps=recipe.stream.steps if self.steps is None else self.steps,
+            size=self.size or recipe.stream.size,
+            seed=recipe.stream.seed if self.seed is None else self.seed,
+            batch=self.batch,
+        )
+        loading = replace(
+            recipe.loading, device=self.device, compile=self.compile, offline=self.offline
+        )
+        return replace(recipe, stream=stream, loading=loading, model=self.model or recipe.model)
 
 
 @dataclass(frozen=True, kw_only=True)

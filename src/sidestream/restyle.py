@@ -27,6 +27,8 @@ from sidestream.stylizer import OpenStream, Stylizer
 from sidestream.types import Controls, Frame, Styled
 
 Place = str | PathLike[str]
+Direct = Callable[[Iterator[Frame], OpenStream], Iterator[Frame]]
+"""Hands frames on, and sets the controls of the stream before the frame that they are for."""
 BENT = 1.1
 """Scaling back to the source may stretch one side by this much more than the other, not more."""
 
@@ -42,7 +44,7 @@ def check(
         check_output(
             target_path, expected_frames=source.expected_frames, faststart=options.faststart
         )
-        _output_size(source, recipe.stream, options, entry.pixels)
+        output_size(source, recipe.stream, options, entry.pixels)
 
 
 def restyle(
@@ -68,7 +70,7 @@ def restyle(
         begin(stylizer, recipe) as opened,
         open_sink(
             target_path,
-            size=_output_size(source, recipe.stream, options, stylizer.built.entry.pixels),
+            size=output_size(source, recipe.stream, options, stylizer.built.entry.pixels),
             rate=source.rate,
             source_path=source_path,
             metadata=recipe.metadata(options),
@@ -82,7 +84,7 @@ def restyle(
             opened,
             source,
             sink.write,
-            recipe.prompt,
+            directed(recipe.prompt),
             expected=source.expected_frames,
             progress=progress,
             stop=stop,
@@ -111,11 +113,18 @@ def begin(stylizer: Stylizer, recipe: Recipe) -> OpenStream:
     return stylizer.open(recipe.prompt.cues[0].prompt, recipe.stream)
 
 
+def directed(prompt: str | Cues) -> Direct:
+    """What a prompt, or prompts by time, say while frames go in."""
+    if isinstance(prompt, Cues):
+        return lambda frames, opened: cued(frames, opened, prompt)
+    return lambda frames, opened: frames
+
+
 def deliver(
     opened: OpenStream,
     frames: Iterable[Frame],
     write: Callable[[Styled], object],
-    prompt: str | Cues,
+    direct: Direct,
     *,
     expected: int | None,
     progress: Progress,
@@ -126,7 +135,7 @@ def deliver(
         # The writer may be a whole batch behind: a batch's frames all come at once.
         behind(write, BATCH_SIZES[-1]) as put,
         # Closed here, since its lanes read the source, which is about to be closed.
-        closing(opened.run(_entering(frames, opened, prompt))) as restyled,
+        closing(opened.run(direct(ahead(frames), opened))) as restyled,
     ):
         for done, styled in enumerate(restyled, 1):
             put(styled)
@@ -134,11 +143,6 @@ def deliver(
             if stop():
                 return True
     return False
-
-
-def _entering(frames: Iterable[Frame], opened: OpenStream, prompt: str | Cues) -> Iterator[Frame]:
-    decoded = ahead(frames)
-    return cued(decoded, opened, prompt) if isinstance(prompt, Cues) else decoded
 
 
 def _check_adapter(name: str) -> None:
@@ -152,7 +156,7 @@ def _check_adapter(name: str) -> None:
         ) from error
 
 
-def _output_size(
+def output_size(
     source: VideoSource, stream: StreamConfig, options: FileOptions, budget_pixels: int
 ) -> Size:
     working = fitted_size(source.width, source.height, stream, budget_pixels)

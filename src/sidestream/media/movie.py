@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from sidestream.types import Frame, Pixels
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 THREADS = 4
@@ -45,8 +46,9 @@ class Kind:
     """From the scale of H.264, 0 to 51, to the codec's own."""
 
 
-# The encoder holds back few frames, which a killed process would lose.
-H264 = {"preset": "veryfast", "rc-lookahead": "5", "bf": "2"}
+# The encoder holds back few frames, which a killed process would lose. With so few, x264's macroblock tree is worth
+# little, and what it decides depends on how its threads are timed: the same frames would not give the same file.
+H264 = {"preset": "veryfast", "rc-lookahead": "5", "bf": "2", "mbtree": "0"}
 VP9 = {"b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1", "lag-in-frames": "8"}
 KINDS = {
     ".mp4": Kind("libx264", True, FRAGMENTED, H264),
@@ -83,28 +85,18 @@ class MovieWriter:
         self._first: Frame | None = None
         self._end = Fraction(0)
         self.warnings: list[str] = []
-        self._size = _even(picture.size) if self._kind.even else picture.size
+        self._size = even(picture.size) if self._kind.even else picture.size
         if self._size != picture.size:
             self.warnings.append(
                 f"{picture.size} is written as {self._size}, because H.264 needs even sides"
             )
 
     def add(self, pixels: Pixels, frame: Frame) -> None:
-        from av.video.frame import VideoFrame
-        from av.video.reformatter import ColorRange, Colorspace, Interpolation
-
         first, video = self._begin(frame)
         since = frame.pts * frame.time_base - first.pts * first.time_base
         if self._audio:
             self._audio.write_until(since)
-        picture = VideoFrame.from_ndarray(_padded(pixels, self._size)).reformat(
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=Interpolation.BICUBIC
-            | Interpolation.ACCURATE_RND
-            | Interpolation.FULL_CHR_H_INP,
-        )
+        picture = encodable(pixels, self._size)
         picture.pts, picture.time_base = round(since / first.time_base), first.time_base
         self._container.mux(video.encode(picture))
         self._end = since + 1 / self._picture.rate
@@ -132,27 +124,53 @@ class MovieWriter:
         return self._first, self._video
 
     def _add_video(self, frame: Frame) -> VideoStream:
-        from av.video.stream import VideoStream as Stream
+        shown = replace(self._picture, size=self._size)
+        return add_video(self._container, self._kind, shown, frame.time_base)
 
-        kind = self._kind
-        rate = min(self._picture.rate, Fraction(MAX_RATE))
-        crf = str(round(self._picture.crf * kind.crf_scale))
-        video = self._container.add_stream(
-            kind.codec,
-            rate=rate,
-            options={**kind.options, "crf": crf},
-            width=self._size.width,
-            height=self._size.height,
-            pix_fmt="yuv420p",
-        )
-        assert isinstance(video, Stream)
-        codec = video.codec_context
-        codec.time_base = frame.time_base
-        codec.gop_size = max(1, int(rate * GROUP_SECONDS))
-        codec.thread_count = THREADS
-        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
-        codec.color_range = LIMITED_RANGE
-        return video
+
+def add_video(
+    container: OutputContainer, kind: Kind, picture: Picture, time_base: Fraction
+) -> VideoStream:
+    """The stream of pictures of a container that is written; its size is one that the codec can have."""
+    from av.video.stream import VideoStream as Stream
+
+    rate = min(picture.rate, Fraction(MAX_RATE))
+    video = container.add_stream(
+        kind.codec,
+        rate=rate,
+        options={**kind.options, "crf": str(round(picture.crf * kind.crf_scale))},
+        width=picture.size.width,
+        height=picture.size.height,
+        pix_fmt="yuv420p",
+    )
+    assert isinstance(video, Stream)
+    codec = video.codec_context
+    codec.time_base = time_base
+    codec.gop_size = max(1, int(rate * GROUP_SECONDS))
+    codec.thread_count = THREADS
+    codec.colorspace = codec.color_primaries = codec.color_trc = BT709
+    codec.color_range = LIMITED_RANGE
+    return video
+
+
+def encodable(pixels: Pixels, size: Size) -> VideoFrame:
+    """A picture as encoders take it: padded to the size, in BT.709."""
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+    return VideoFrame.from_ndarray(_padded(pixels, size)).reformat(
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=Interpolation.BICUBIC
+        | Interpolation.ACCURATE_RND
+        | Interpolation.FULL_CHR_H_INP,
+    )
+
+
+def even(size: Size) -> Size:
+    """With the sides that H.264 can have."""
+    return Size(size.width + size.width % 2, size.height + size.height % 2)
 
 
 def faststart(path: Path, copy: Path) -> None:
@@ -171,10 +189,6 @@ def faststart(path: Path, copy: Path) -> None:
             if packet.dts is not None:
                 packet.stream = streams[packet.stream_index]
                 output.mux(packet)
-
-
-def _even(size: Size) -> Size:
-    return Size(size.width + size.width % 2, size.height + size.height % 2)
 
 
 def _padded(pixels: Pixels, size: Size) -> Pixels:

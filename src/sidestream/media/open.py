@@ -1,14 +1,17 @@
-"""The one place that opens media for reading: local files of known kinds, within limits and times."""
+"""The one place that opens media for reading: files, addresses and the screen, of known kinds, within limits and times."""
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidestream.config import LIMITS, Limits
+from sidestream.config import LIMITS, Limits, ShowLimits
 from sidestream.errors import ConfigError, SourceError
+from sidestream.media.address import Address
 from sidestream.media.decode import Decoder, Feed
 from sidestream.media.images import SUFFIXES, Pictures, find_pictures
 from sidestream.media.names import check_name
@@ -27,6 +30,26 @@ PICTURE_FORMATS = (
 )
 SOUND_FORMATS = "mp3,wav,flac,aac"
 """Only so that a file without a picture is named for what it is."""
+LIVE_FORMATS = (
+    "rtsp,rtp,mpegts,flv,live_flv,hls,mpjpeg,mjpeg,mov,mp4,matroska,webm,ogg,nut,aac,mp3,h264,hevc"
+)
+# No protocol that reads files: what is fetched may name other addresses.
+STREAMS = "tcp,udp,rtp,tls,crypto"
+PROTOCOLS = {
+    "rtsp": f"rtsp,{STREAMS}",
+    "rtsps": f"rtsps,rtsp,{STREAMS}",
+    "rtmp": f"rtmp,{STREAMS}",
+    "rtmps": f"rtmps,rtmp,{STREAMS}",
+    "http": f"http,https,httpproxy,{STREAMS}",
+    "https": f"http,https,httpproxy,{STREAMS}",
+    "srt": "srt,udp",
+}
+SCREENS = {
+    "linux": ("x11grab", "DISPLAY", ":0.0"),
+    "win32": ("gdigrab", "", "desktop"),
+    "darwin": ("avfoundation", "", "Capture screen 0"),
+}
+"""By platform: FFmpeg's device, the variable that names the screen, and its usual name."""
 LONGEST = 1e9
 """Seconds that `start` and `duration` may say; more would leave the range of timestamps."""
 JPEG = b"\xff\xd8\xff"
@@ -98,6 +121,74 @@ def open_container(path: Path, limits: Limits = LIMITS) -> InputContainer:
     return container
 
 
+def open_live(address: Address, limits: ShowLimits) -> InputContainer:
+    """Opens a URL, a screen, or a local file that is to be played as if it were live."""
+    if address.kind == "file":
+        check_name(address.value, SourceError)
+        return open_container(Path(address.value))
+    if address.kind == "screen":
+        return _open_screen(address, limits)
+    scheme = address.value.partition(":")[0].lower()
+    options = {
+        "protocol_whitelist": PROTOCOLS[scheme],
+        "format_whitelist": LIVE_FORMATS,
+        "probesize": "1000000",
+        "analyzeduration": "400000",
+    }
+    if scheme.startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"
+    return _open_url(address, address.value, None, options, limits)
+
+
+def _open_screen(address: Address, limits: ShowLimits) -> InputContainer:
+    import av
+
+    form, variable, usual = SCREENS.get(sys.platform, ("none", "", ""))
+    if form not in av.formats_available:
+        raise SourceError(
+            f"this build of FFmpeg cannot capture the screen ({form}): send it by OBS to an RTMP or RTSP server"
+        )
+    name = address.value or os.environ.get(variable, "") or usual
+    return _open_url(address, name, form, {"framerate": "30"}, limits)
+
+
+def _open_url(
+    address: Address, url: str, form: str | None, options: dict[str, str], limits: ShowLimits
+) -> InputContainer:
+    import av
+    from av.error import ConnectionRefusedError, ExitError, FFmpegError, ProtocolNotFoundError
+
+    try:
+        container = av.open(
+            url,
+            format=form,
+            options=options,
+            metadata_errors="replace",
+            timeout=(limits.open_timeout, limits.stall),
+        )
+    except ConnectionRefusedError:
+        raise SourceError(f"{address} refuses connections: is its server running?") from None
+    except ProtocolNotFoundError:
+        scheme = url.partition(":")[0]
+        raise SourceError(
+            f"this build of FFmpeg has no {scheme}: send it as RTSP, RTMP or HTTP"
+        ) from None
+    except ExitError:
+        raise SourceError(
+            f"{address} did not answer within {limits.open_timeout:g} s: is anything sent there?"
+        ) from None
+    # Its words hold the address, password and all, so that neither they nor the error itself are passed on.
+    except (FFmpegError, OverflowError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise SourceError(f"{address} cannot be opened ({reason}): check the address") from None
+    if len(container.streams) > LIMITS.max_streams_in_file:
+        container.close()
+        raise SourceError(
+            f"{address} has more than {LIMITS.max_streams_in_file} streams: send fewer"
+        )
+    return container
+
+
 def _feed(path: Path, limits: Limits) -> Feed:
     pictures = find_pictures(path)
     if pictures is None:
@@ -113,14 +204,14 @@ def _decoder(path: Path, limits: Limits) -> Decoder:
     container = open_container(path, limits)
     try:
         return Decoder(
-            container, _stream(container, path, limits), max_pixels=limits.max_source_pixels
+            container, video_stream(container, path, limits), max_pixels=limits.max_source_pixels
         )
     except SourceError:
         container.close()
         raise
 
 
-def _stream(container: InputContainer, path: Path, limits: Limits) -> VideoStream:
+def video_stream(container: InputContainer, path: Path | str, limits: Limits) -> VideoStream:
     """The first video that is not the cover of a song."""
     from av.stream import Disposition
 

@@ -21,7 +21,7 @@ from sidestream.media.metadata import write_settings
 from sidestream.media.movie import KINDS, MovieWriter, Picture, faststart
 from sidestream.media.pixels import resize
 from sidestream.media.stills import ONE_FRAME, FolderWriter, PictureWriter
-from sidestream.media.target import Part, is_folder, target
+from sidestream.media.target import Part, Target, is_folder, target
 from sidestream.types import Frame, Pixels, Styled
 
 FASTSTART = (".mp4", ".mov")
@@ -69,17 +69,21 @@ class VideoSink:
         return self._writer.warnings
 
     def write(self, styled: Styled) -> None:
+        pixels = resize(styled.pixels, self._output.size)
+        if self._output.compare:
+            pixels = np.hstack((resize(styled.source.pixels, self._output.size), pixels))
+        self.add(pixels, styled.frame)
+
+    def add(self, pixels: Pixels, frame: Frame) -> None:
+        """A picture as large as the output, at the time of the frame."""
         if self._free(self._part.path.parent) < self._output.min_free_bytes:
             self.close()
             raise SinkError(
                 f"{self._part.path.parent} is nearly full: the {self.frames} frames written until now are in"
                 f" {self._part.target.path}"
             )
-        pixels = resize(styled.pixels, self._output.size)
-        if self._output.compare:
-            pixels = np.hstack((resize(styled.source.pixels, self._output.size), pixels))
-        with self._disk():
-            self._writer.add(pixels, styled.frame)
+        with self.disk():
+            self._writer.add(pixels, frame)
         self.frames += 1
 
     def close(self) -> None:
@@ -90,7 +94,7 @@ class VideoSink:
             self.discard()
             return
         self._open = False
-        with self._disk():
+        with self.disk():
             self._writer.close()
             if self._output.faststart:
                 self._move_index()
@@ -143,7 +147,7 @@ class VideoSink:
         settings.publish()
 
     @contextmanager
-    def _disk(self) -> Generator[None]:
+    def disk(self) -> Generator[None]:
         """What cannot be written ends the sink. What is whole is left in the part: it may be hours of work."""
         from av.error import FFmpegError
 
@@ -197,7 +201,6 @@ def open_sink(
     source = None if source_path is None else Path(source_path)
     place = target(path, source, overwrite=overwrite)
     check_output(path, expected_frames=None, faststart=faststart)
-    part = place.begin()
     output = Output(
         size=size,
         compare=compare,
@@ -206,15 +209,22 @@ def open_sink(
         metadata=metadata,
         min_free_bytes=limits.min_free_bytes,
     )
+    shown = Size(size.width * 2, size.height) if compare else size
+    picture = Picture(shown, rate, crf)
+    return sink_into(place, output, lambda part: _writer(part, picture, metadata, source), limits)
+
+
+def sink_into(
+    place: Target, output: Output, write: Callable[[Part], Writer], limits: Limits = LIMITS
+) -> VideoSink:
+    """A sink that writes a part of `place` with the writer that `write` makes for it."""
+    part = place.begin()
     try:
         if _free_bytes(part.path.parent) < limits.min_free_bytes:
             raise SinkError(
                 f"{part.path.parent} has less than {limits.min_free_bytes / 1e6:.0f} MB free: make room"
             )
-        shown = Size(size.width * 2, size.height) if compare else size
-        return VideoSink(
-            part, _writer(part, Picture(shown, rate, crf), metadata, source), output, _free_bytes
-        )
+        return VideoSink(part, write(part), output, _free_bytes)
     except BaseException:
         part.discard()
         raise

@@ -1,0 +1,77 @@
+"""When a picture is shown: at an even pace by capture time, held where there is no new one. Pure of clocks and threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from math import inf
+
+from sidestream.config import SHOW_LIMITS, ShowLimits
+from sidestream.live.studio import Shown
+
+WINDOW = 60
+"""Pictures whose lateness is remembered."""
+SLACK = 0.05
+"""Seconds by which the delay may be off before it is moved, for sound is cut or stretched by that."""
+WAITING = 8
+
+
+class Pacer:
+    """Holds pictures back by about the latency of the slow ones among them, so that they do not come in bursts."""
+
+    def __init__(self, limits: ShowLimits = SHOW_LIMITS) -> None:
+        self._limits = limits
+        self._waiting: deque[Shown] = deque(maxlen=WAITING)
+        self._late: deque[float] = deque(maxlen=WINDOW)
+        self._sequence: int | None = None
+        self._newest = -inf
+        self._current: Shown | None = None
+        self.delay = 0.0
+        """How long after its capture a picture is shown."""
+
+    def offer(self, shown: Shown | None, now: float) -> bool:
+        """Takes a picture in; False where it is known already."""
+        if shown is None or shown.sequence == self._sequence:
+            return False
+        self._sequence = shown.sequence
+        if shown.origin == "source" or shown.stamp <= self._newest:
+            self._waiting.clear()  # at once, and no measure of the model
+            self._current = shown
+            return True
+        self._newest = shown.stamp
+        self._waiting.append(shown)
+        self._late.append(max(0.0, now - shown.stamp))
+        wanted = min(sorted(self._late)[len(self._late) * 9 // 10], self._limits.delay)
+        if abs(wanted - self.delay) > max(SLACK, wanted / 10):
+            self.delay = wanted
+        return True
+
+    def at(self, now: float) -> Shown | None:
+        """What is shown at that moment."""
+        while self._waiting and self._waiting[0].stamp + self.delay <= now:
+            self._current = self._waiting.popleft()
+        if self._current is None and self._waiting:
+            self._current = self._waiting.popleft()
+        return self._current
+
+
+class Ticks:
+    """The moments at which pictures go out: a steady beat that leaves out what a machine slept through."""
+
+    def __init__(self, rate: Fraction, begin: float, limits: ShowLimits = SHOW_LIMITS) -> None:
+        self.rate, self._begin, self._gap = rate, begin, limits.gap
+        self._next = 0
+
+    @property
+    def next(self) -> float:
+        """When the next one is."""
+        return self._begin + float(self._next / self.rate)
+
+    def due(self, now: float) -> Iterator[tuple[int, float]]:
+        """Number and moment of each that is due."""
+        if now - self.next > self._gap:
+            self._next = int((now - self._begin) * self.rate)
+        while self.next <= now:
+            yield self._next, self.next
+            self._next += 1

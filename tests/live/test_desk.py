@@ -1,0 +1,102 @@
+"""Wishes from the terminal, from OSC and from cues, set at a frame."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from inverting import StillSeat
+from sidestream.config import ShowLimits
+from sidestream.cues import Cues
+from sidestream.errors import ConfigError
+from sidestream.live.desk import Desk
+from sidestream.live.terminal import TypedPrompts
+
+
+def test_the_latest_wish_of_a_kind_wins():
+    desk, seat = Desk(), StillSeat()
+    for n in range(10_000):
+        desk.ask(prompt=f"prompt {n}", seed=n)
+    assert desk.settle(seat, 0.0) == {"prompt": "prompt 9999", "seed": 9999}
+    assert seat.controls.revision == 2  # one call a kind, whatever the flood
+    assert desk.settle(seat, 1.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("wish", "sentence"),
+    [
+        ({"prompt": "x" * 401}, "has 401 characters"),
+        ({"prompt": "  "}, "the prompt is empty"),
+        ({"steps": 9}, "steps must be from 1 to 8"),
+        ({"strength": -1.0}, "strength must be from 0 to 1"),
+        ({"strength": float("nan")}, "strength must be from 0 to 1"),
+        ({"seed": -1}, "seed must be from 0"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_alone(wish: dict, sentence: str):
+    told: list[str] = []
+    desk, seat = Desk(refused=told.append), StillSeat()
+    desk.ask(stability=0.5, **wish)
+    assert desk.settle(seat, 0.0) == {"stability": 0.5}
+    assert len(told) == 1 and sentence in told[0]
+
+
+def test_a_studio_that_refuses_is_told():
+    class Refusing(StillSeat):
+        def change(self, controls):
+            raise ConfigError("too large for this studio")
+
+    told: list[str] = []
+    desk = Desk(refused=told.append)
+    desk.ask(seed=1)
+    assert desk.settle(Refusing(), 0.0) == {}
+    assert told == ["too large for this studio"]
+
+
+def test_unknown_wishes_are_nothing():
+    desk = Desk()
+    desk.ask(size="1x1", revision=7)
+    assert desk.settle(StillSeat(), 0.0) == {}
+
+
+def test_cues_fade_and_a_wish_holds_until_the_next_one():
+    desk, seat = Desk(Cues.parse("0 ink\n2 [fade 2] oil\n6 chalk")), StillSeat()
+    assert desk.settle(seat, 0.0) == {"prompt": "ink"}
+    desk.ask(prompt="neon")
+    assert desk.settle(seat, 1.0) == {"prompt": "neon"}
+    assert desk.settle(seat, 1.5) == {}
+    assert desk.settle(seat, 3.0)["prompt"] == (("ink", 0.5), ("oil", 0.5))
+    assert desk.settle(seat, 4.0) == {"prompt": "oil"}
+    assert desk.settle(seat, 7.0) == {"prompt": "chalk"}
+
+
+def test_a_seed_or_size_is_no_change_where_it_is_the_same():
+    desk, seat = Desk(), StillSeat()
+    desk.ask(seed=seat.controls.seed)
+    assert desk.settle(seat, 0.0) == {}
+    assert seat.controls.revision == desk.changes == 0
+
+
+def test_lines_that_are_typed_are_prompts():
+    desk, seat = Desk(), StillSeat()
+    reader, writer = os.pipe()
+    os.write(writer, b"an oil painting\n\n" + b"x" * 5000 + b"\n  na\xc3\xafve \xff art")
+    os.close(writer)
+    typed = TypedPrompts(desk, reader, ShowLimits(line_bytes=100))
+    typed._thread.join()  # at the end of what is typed
+    typed.close()
+    os.close(reader)
+    assert desk.settle(seat, 0.0) == {"prompt": "naïve \ufffd art"}
+    assert typed.too_long == 1
+
+
+def test_what_is_not_yet_a_line_is_no_prompt():
+    desk = Desk()
+    reader, writer = os.pipe()
+    typed = TypedPrompts(desk, reader)
+    os.write(writer, b"half a pro")
+    typed.close()
+    assert desk.settle(StillSeat(), 0.0) == {}
+    os.close(reader)
+    os.close(writer)
