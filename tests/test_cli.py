@@ -22,14 +22,8 @@ from commands import Runner, refuse_to_load
 from pictures import sliding
 from sidestream import Stylizer
 from sidestream.cli import main
-from sidestream.config import (
-    OPERATING_POINTS,
-    ModelConfig,
-    Schedule,
-    ShowConfig,
-    Size,
-    StreamConfig,
-)
+from sidestream.config import OPERATING_POINTS, ModelConfig, Schedule, Size, StreamConfig
+from sidestream.config_live import ShowConfig
 from sidestream.console import Printer, progress_bar, stopping
 from sidestream.cues import Cues
 from sidestream.media.open import open_source

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sidestream import ModelConfig, Size, StreamConfig, operating_point
-from sidestream.config import LIMITS, LiveConfig, Schedule, check_size
+from sidestream.config import LIMITS, Schedule, check_size
+from sidestream.config_live import LiveConfig
 from sidestream.errors import ConfigError, PromptError
 from sidestream.types import Controls
 

@@ -19,8 +19,6 @@ from sidestream import __version__
 from sidestream.config import (
     ModelConfig,
     Schedule,
-    ServerConfig,
-    ShowConfig,
     Size,
     StreamConfig,
     TrainConfig,
@@ -28,6 +26,7 @@ from sidestream.config import (
     operating_point,
     within,
 )
+from sidestream.config_live import ServerConfig, ShowConfig
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError, SidestreamError
 from sidestream.models import zoo

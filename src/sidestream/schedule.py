@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from sidestream.config import LiveConfig, Schedule, Size
+from sidestream.config import Schedule, Size
+from sidestream.config_live import LiveConfig
 from sidestream.types import Change, Conditioning, Controls, Plan, Text
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream.config import ShowLimits
+from sidestream.config_live import ShowLimits
 from sidestream.errors import SourceError
 from sidestream.live.attempts import Attempt, Attempts, pause
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream.config import LIMITS, LiveConfig, Schedule, Size
+from sidestream.config import LIMITS, Schedule, Size
+from sidestream.config_live import LiveConfig
 from sidestream.live.autopilot import Effort, Pilot, Steering, ladder, steer
 from sidestream.types import Controls
 

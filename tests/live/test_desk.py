@@ -7,7 +7,7 @@ import os
 import pytest
 
 from inverting import StillSeat
-from sidestream.config import ShowLimits
+from sidestream.config_live import ShowLimits
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError
 from sidestream.live.desk import Desk

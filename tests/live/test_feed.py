@@ -10,7 +10,8 @@ import pytest
 
 from live.conftest import flat
 from pictures import sliding
-from sidestream.config import LiveConfig, Schedule, Size, StreamConfig
+from sidestream.config import Schedule, Size, StreamConfig
+from sidestream.config_live import LiveConfig
 from sidestream.errors import PromptError
 from sidestream.live.autopilot import Effort
 from sidestream.live.feed import Feed

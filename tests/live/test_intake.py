@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sidestream.config import ShowLimits
+from sidestream.config_live import ShowLimits
 from sidestream.errors import SourceError
 from sidestream.live.intake import Intake
 from sidestream.media.capture import Sound, frame_at

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inverting import StillSeat
-from sidestream.config import ShowLimits
+from sidestream.config_live import ShowLimits
 from sidestream.errors import ConfigError
 from sidestream.live.desk import Desk
 from sidestream.live.osc import BUNDLE, HOST, OscError, OscPort, parse

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sidestream.config import ShowLimits
+from sidestream.config_live import ShowLimits
 from sidestream.errors import SinkError
 from sidestream.live.outlet import Heard, Outlet
 from sidestream.types import Frame

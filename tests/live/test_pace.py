@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sidestream.config import ShowLimits
+from sidestream.config_live import ShowLimits
 from sidestream.live.pace import Pacer, Ticks
 from sidestream.live.studio import Origin, Shown
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sidestream.config import ShowLimits
+from sidestream.config_live import ShowLimits
 from sidestream.errors import SinkError
 from sidestream.live.page import PageSink
 from sidestream.types import Frame

@@ -15,7 +15,8 @@ import pytest
 
 from live import bodies
 from live.conftest import blocks, flat, restyled, shown_when, until
-from sidestream.config import LIMITS, LiveConfig, ModelConfig, Size, StreamConfig
+from sidestream.config import LIMITS, ModelConfig, Size, StreamConfig
+from sidestream.config_live import LiveConfig
 from sidestream.errors import ConfigError, FullError, ModelError, PromptError
 from sidestream.live import open_studio
 from sidestream.live.process import LiveStudio

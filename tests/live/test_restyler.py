@@ -15,7 +15,8 @@ import pytest
 from live import bodies
 from live.conftest import until
 from pictures import sliding
-from sidestream.config import LiveConfig, ModelConfig, Size, StreamConfig
+from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.config_live import LiveConfig
 from sidestream.live import restyler, worker
 from sidestream.live.faults import Fault, FaultPlan, Faults
 from sidestream.live.shared import Board, Layout, Tag

@@ -14,7 +14,8 @@ import pytest
 
 from live.conftest import restyled, shown_when, until
 from pictures import sliding
-from sidestream.config import LiveConfig, ModelConfig, Size, StreamConfig
+from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.config_live import LiveConfig
 from sidestream.live import open_studio
 from sidestream.live.faults import Fault, FaultPlan
 from sidestream.live.process import LiveStudio

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live.conftest import flat
-from sidestream.config import LiveConfig
+from sidestream.config_live import LiveConfig
 from sidestream.live.seat import Lease, LiveSeat, Progress, Standing, origin_of
 from sidestream.live.shared import Board, Layout
 from sidestream.live.wishes import Wish

@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sidestream.config import ShowLimits, Size
+from sidestream.config import Size
+from sidestream.config_live import ShowLimits
 from sidestream.errors import SinkError
 from sidestream.live.desk import Desk
 from sidestream.live.outlet import Heard

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from pictures import sliding
-from sidestream.config import LiveConfig, ModelConfig, Size, StreamConfig
+from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.config_live import LiveConfig
 from sidestream.live import open_studio
 from sidestream.types import Controls
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live.conftest import until
-from sidestream.config import LiveConfig
+from sidestream.config_live import LiveConfig
 from sidestream.live.supervisor import Supervisor, Watch, pause_before, watch
 
 CONFIG = LiveConfig(stuck_after=10, start_timeout=100, restarts=3, restart_window=60, backoff=0.5)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream.config import ShowLimits
+from sidestream.config_live import ShowLimits
 from sidestream.errors import SidestreamError, SinkError, SourceError
 from sidestream.live.take import (
     CONTROLS,

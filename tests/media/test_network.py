@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from peers import flat, free_port, http, rtsp, serving, transport
-from sidestream.config import Limits, ShowLimits
+from sidestream.config import Limits
+from sidestream.config_live import ShowLimits
 from sidestream.errors import SourceError
 from sidestream.media.address import source_address
 from sidestream.media.capture import SOUND_RATE, Capture, Sound

@@ -16,7 +16,7 @@ from aioice import ice
 from server.browser import CHROMIUM, MISSING
 from server.callers import Caller, http_to
 from server.fakes import FakeStudio
-from sidestream.config import ServerConfig, ServerLimits
+from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.server import peer
 from sidestream.server.app import build
 from sidestream.server.security import Guard, Policy

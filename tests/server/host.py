@@ -3,7 +3,7 @@
 import argparse
 
 from server.fakes import FakeStudio
-from sidestream.config import ServerConfig
+from sidestream.config_live import ServerConfig
 from sidestream.console import Printer
 from sidestream.server.run import serve
 from sidestream.types import Controls

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from server.conftest import BASE
 from server.fakes import FakeStudio
-from sidestream.config import ServerConfig, ServerLimits
+from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.live.studio import State
 from sidestream.server.app import build
 from sidestream.server.security import Guard, Policy

@@ -9,7 +9,7 @@ import pytest
 
 from server.callers import Camera, mean, until
 from server.conftest import House
-from sidestream.config import ServerConfig, ServerLimits
+from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.live.studio import State
 from sidestream.server import stamp
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream.config import ServerLimits
+from sidestream.config_live import ServerLimits
 from sidestream.server.line import Line
 from sidestream.server.refusal import Refusal
 

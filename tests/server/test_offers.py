@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from server.callers import Camera
 from server.conftest import House
-from sidestream.config import ServerLimits
+from sidestream.config_live import ServerLimits
 from sidestream.server.peer import check_offer
 from sidestream.server.refusal import Refusal
 

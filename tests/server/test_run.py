@@ -18,7 +18,7 @@ from cryptography import x509
 from server.conftest import BASE
 from server.fakes import FakeStudio
 from sidestream.cli import main
-from sidestream.config import ServerConfig
+from sidestream.config_live import ServerConfig
 from sidestream.errors import ConfigError
 from sidestream.server import peer, run, tls
 

@@ -9,7 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from server.conftest import BASE, Clock
 from server.fakes import FakeStudio
-from sidestream.config import ServerConfig, ServerLimits
+from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.server.app import build
 from sidestream.server.refusal import Refusal

@@ -4,7 +4,7 @@ import pytest
 
 from server.conftest import BASE, Clock
 from server.fakes import FakeSeat, FakeStudio
-from sidestream.config import ServerLimits
+from sidestream.config_live import ServerLimits
 from sidestream.server.desk import Desk
 from sidestream.server.forms import Change
 from sidestream.server.refusal import Refusal

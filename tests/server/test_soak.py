@@ -9,7 +9,7 @@ import pytest
 
 from server.callers import Caller, Camera, until
 from server.conftest import House
-from sidestream.config import ServerLimits
+from sidestream.config_live import ServerLimits
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 SECONDS = 60

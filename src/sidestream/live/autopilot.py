@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sidestream.config import LIMITS, SIZE_MULTIPLE, LiveConfig, Schedule, Size
+from sidestream.config import LIMITS, SIZE_MULTIPLE, Schedule, Size
+from sidestream.config_live import LiveConfig
 from sidestream.types import Controls
 
 LATE, EARLY = 1.1, 0.6

@@ -11,7 +11,8 @@ from fractions import Fraction
 import numpy as np
 
 from sidestream.batching import Costs, admit, gather
-from sidestream.config import LiveConfig, Size, StreamConfig
+from sidestream.config import Size, StreamConfig
+from sidestream.config_live import LiveConfig
 from sidestream.live.autopilot import Pilot
 from sidestream.live.shared import Board, Letter
 from sidestream.live.sittings import Sitting, Sittings

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 
-from sidestream.config import SHOW_LIMITS, ShowLimits
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import SourceError
 from sidestream.live.attempts import AtEnd, Attempt, Attempts
 from sidestream.media.capture import Capture, Sound

@@ -8,7 +8,7 @@ import threading
 from math import isfinite
 from typing import Any
 
-from sidestream.config import SHOW_LIMITS, ShowLimits
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import ConfigError
 from sidestream.live.desk import Desk
 

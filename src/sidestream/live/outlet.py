@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sidestream.config import SHOW_LIMITS, ShowLimits
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import SidestreamError, SinkError
 from sidestream.live.attempts import Attempt, Attempts
 from sidestream.types import Frame

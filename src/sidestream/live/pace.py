@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from math import inf
 
-from sidestream.config import SHOW_LIMITS, ShowLimits
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.live.studio import Shown
 
 WINDOW = 60

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidestream.config import SHOW_LIMITS, ShowLimits
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import SinkError
 from sidestream.types import Frame
 

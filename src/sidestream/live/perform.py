@@ -11,7 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sidestream.config import SHOW_LIMITS, ShowConfig, ShowLimits, Size
+from sidestream.config import Size
+from sidestream.config_live import SHOW_LIMITS, ShowConfig, ShowLimits
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError, EngineError
 from sidestream.live.attempts import AtEnd

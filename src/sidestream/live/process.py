@@ -11,7 +11,8 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
-from sidestream.config import LIMITS, LiveConfig, ModelConfig, Size, StreamConfig, within
+from sidestream.config import LIMITS, ModelConfig, Size, StreamConfig, within
+from sidestream.config_live import LiveConfig
 from sidestream.errors import FullError
 from sidestream.live import worker
 from sidestream.live.faults import FaultPlan

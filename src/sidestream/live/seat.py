@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sidestream.config import LIMITS, LiveConfig, Size
+from sidestream.config import LIMITS, Size
+from sidestream.config_live import LiveConfig
 from sidestream.errors import ConfigError
 from sidestream.live.shared import Layout, Letter, Place, Tag
 from sidestream.live.studio import Origin, Shown

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf
 
-from sidestream.config import Fit, ShowLimits, Size
+from sidestream.config import Fit, Size
+from sidestream.config_live import ShowLimits
 from sidestream.errors import SidestreamError, SinkError
 from sidestream.live.desk import Desk
 from sidestream.live.intake import Intake

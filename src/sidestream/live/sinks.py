@@ -10,7 +10,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from sidestream.config import SHOW_LIMITS, ShowLimits, Size
+from sidestream.config import Size
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import SinkError
 from sidestream.live.outlet import LiveSink, Outlet
 from sidestream.live.page import PageSink

@@ -9,7 +9,8 @@ import numpy as np
 
 from sidestream import scene, schedule
 from sidestream.batching import Waiting, key_of
-from sidestream.config import LiveConfig, StreamConfig
+from sidestream.config import StreamConfig
+from sidestream.config_live import LiveConfig
 from sidestream.errors import SidestreamError
 from sidestream.live.autopilot import Effort
 from sidestream.live.shared import Board, Letter, Place, Tag

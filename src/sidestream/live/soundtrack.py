@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from sidestream.config import SHOW_LIMITS
+from sidestream.config_live import SHOW_LIMITS
 from sidestream.media.capture import SOUND_RATE, Sound
 
 JOINS = 0.02

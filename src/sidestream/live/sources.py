@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from sidestream.config import SHOW_LIMITS, ShowLimits, Size
+from sidestream.config import Size
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.media.address import Address
 from sidestream.media.camera import CameraCapture
 from sidestream.media.capture import Capture, frame_at

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from sidestream.config import LiveConfig
+from sidestream.config_live import LiveConfig
 
 TICK = 0.02
 """Seconds between two looks."""

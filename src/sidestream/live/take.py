@@ -15,7 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
-from sidestream.config import SHOW_LIMITS, ShowLimits, Size
+from sidestream.config import Size
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import SinkError, SourceError
 from sidestream.live.outlet import Heard, Outlet
 from sidestream.live.sinks import MovieSink

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from sidestream.config import SHOW_LIMITS, ShowLimits
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.console import plain
 from sidestream.live.desk import Desk
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.synchronize import Semaphore
 
-from sidestream.config import LiveConfig, ModelConfig, Size, StreamConfig
+from sidestream.config import ModelConfig, Size, StreamConfig
+from sidestream.config_live import LiveConfig
 from sidestream.errors import SidestreamError
 from sidestream.live.faults import FaultPlan
 from sidestream.live.shared import Board, Layout

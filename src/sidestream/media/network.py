@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sidestream.config import LIMITS, SHOW_LIMITS, Limits, ShowLimits
+from sidestream.config import LIMITS, Limits
+from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import SourceError
 from sidestream.media.address import Address
 from sidestream.media.capture import SOUND_RATE, Capture, Sound, Timeline, frame_at

@@ -9,7 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidestream.config import LIMITS, Limits, ShowLimits
+from sidestream.config import LIMITS, Limits
+from sidestream.config_live import ShowLimits
 from sidestream.errors import ConfigError, SourceError
 from sidestream.media.address import Address
 from sidestream.media.decode import Decoder, Feed

@@ -16,7 +16,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from sidestream import __version__
-from sidestream.config import LIMITS, ServerConfig
+from sidestream.config import LIMITS
+from sidestream.config_live import ServerConfig
 from sidestream.server import metrics, peer
 from sidestream.server.forms import NAME, Answer, Change, Condition, Error, Offer, Shown
 from sidestream.server.refusal import Refusal

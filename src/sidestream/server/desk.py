@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sidestream.config import SERVER_LIMITS, ServerLimits
+from sidestream.config_live import SERVER_LIMITS, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.live.studio import Seat
 from sidestream.server.forms import Change, Shown

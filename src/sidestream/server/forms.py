@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sidestream.config import LIMITS, SERVER_LIMITS
+from sidestream.config import LIMITS
+from sidestream.config_live import SERVER_LIMITS
 from sidestream.errors import PromptError
 from sidestream.models.instruct.template import clean
 from sidestream.server.refusal import Refusal

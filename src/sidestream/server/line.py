@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from sidestream.config import SERVER_LIMITS, ServerLimits
+from sidestream.config_live import SERVER_LIMITS, ServerLimits
 from sidestream.server.refusal import Refusal
 
 ASK_AGAIN = 3

@@ -14,7 +14,7 @@ from typing import Any
 import aiortc
 from aiortc.mediastreams import MediaStreamTrack
 
-from sidestream.config import SERVER_LIMITS, ServerConfig, ServerLimits
+from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.server.refusal import Refusal
 
 CLOSE_SECONDS = 2.0

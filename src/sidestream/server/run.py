@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from sidestream.config import SERVER_LIMITS, ServerConfig, ServerLimits
+from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.live.studio import Studio
 from sidestream.server import peer, security, tls

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sidestream.config import SERVER_LIMITS, ServerConfig, ServerLimits
+from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.server.refusal import Refusal
 

@@ -13,7 +13,7 @@ from aiortc import RTCPeerConnection
 from aiortc.mediastreams import MediaStreamTrack
 from pydantic import ValidationError
 
-from sidestream.config import SERVER_LIMITS, ServerLimits
+from sidestream.config_live import SERVER_LIMITS, ServerLimits
 from sidestream.live.studio import Seat, State
 from sidestream.server import stamp
 from sidestream.server.desk import Desk

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from sidestream.config import SERVER_LIMITS, ServerConfig, ServerLimits
+from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.errors import FullError
 from sidestream.live.studio import Health, Seat, Studio
 from sidestream.server.forms import Change

@@ -8,7 +8,7 @@ import os
 import socket
 from pathlib import Path
 
-from sidestream.config import ServerConfig
+from sidestream.config_live import ServerConfig
 from sidestream.errors import ConfigError
 
 DAYS = 365

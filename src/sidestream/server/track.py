@@ -13,7 +13,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 from numpy.typing import NDArray
 
-from sidestream.config import SERVER_LIMITS
+from sidestream.config_live import SERVER_LIMITS
 from sidestream.server import stamp
 from sidestream.server.pace import CaptureClock, Pace
 from sidestream.types import Pixels

@@ -104,7 +104,9 @@ def large(step: int) -> Meal:
 STAGES = (
     Stage("small", small, Weights(refine_every=0), rate=0.007, share=0.25),
     Stage("large", large, Weights(refine_every=0), rate=0.006, share=0.2),
-    Stage("sharp", large, Weights(pixels=2.0, round_trip=3.0), rate=0.004, share=0.55),
+    Stage(
+        "sharp", large, Weights(pixels=2.0, round_trip=3.0, refine_every=1), rate=0.004, share=0.55
+    ),
 )
 
 

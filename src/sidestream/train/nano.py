@@ -1,7 +1,7 @@
 """Trains nano's encoder and denoiser together: a picture and an instruction to the painted picture.
 
 Flow matching, at the times that inference uses. A first step starts from noise. A second one starts from the model's own
-answer with noise added again, as it will when K > 1, and has to come closer to the painting than the answer was.
+answer with noise added again, as it will when K > 1, and has to come as close to the painting.
 """
 
 from __future__ import annotations
@@ -72,7 +72,12 @@ class RestyleLoss:
         if weights.refine_every and step % weights.refine_every == 0:
             low, high = LATER_SIGMAS
             sigma_B = low + (high - low) * torch.rand(shape[0], generator=generator)
-            again = torch.randn(shape, generator=generator)
+            # Steps after the first go on with its noise; fresh noise keeps the answer from leaning on it.
+            again = (
+                noise
+                if step // weights.refine_every % 2
+                else torch.randn(shape, generator=generator)
+            )
             start = torch.lerp(answer.detach(), again, sigma_B[:, None, None, None])
             better, later = self._judge(lesson, self._answer(lesson, start, sigma_B))
             loss = loss + better
