@@ -201,3 +201,7 @@ def quiet_libraries() -> None:
         library.logging.disable_progress_bar()
     if downloads_shown:  # transformers has just hidden these too
         enable_progress_bars()
+
+
+def counted(frames: int) -> str:
+    return "1 frame" if frames == 1 else f"{frames} frames"

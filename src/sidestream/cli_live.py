@@ -1,0 +1,103 @@
+"""The commands that run live, one function each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from sidestream.console import EXIT_CODES, Printer, counted, stopping
+from sidestream.cues import Cues
+from sidestream.errors import ConfigError
+from sidestream.models import zoo
+from sidestream.models.instruct.template import clean
+from sidestream.parsing import prompt_of
+from sidestream.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sidestream.flags import Live, Serve
+    from sidestream.live.studio import Studio
+
+    OpenStudio = Callable[..., Studio]
+
+
+def live(command: Live, printer: Printer, studio: OpenStudio) -> int:
+    from sidestream.live.perform import Programme, perform
+    from sidestream.live.terminal import StatusLine
+    from sidestream.media.pixels import fitted_size
+    from sidestream.types import Controls
+
+    prompt, stream = prompt_of(command), command.stream
+    entry = zoo.find(command.model, command.loading.revision)
+    recipe = Recipe(prompt=prompt, model=command.model, stream=stream, loading=command.loading)
+    programme = Programme.checked(
+        command.source,
+        (command.sink, *command.also),
+        controls=Controls.of(stream, prompt.at(0) if isinstance(prompt, Cues) else prompt),
+        cues=prompt if isinstance(prompt, Cues) else None,
+        show=command.show,
+        take=command.take,
+        overwrite=command.overwrite,
+        size_of=lambda width, height: fitted_size(width, height, stream, entry.pixels),
+        metadata=recipe.metadata(),
+    )
+    with stopping() as caught:
+        report = perform(
+            programme,
+            lambda size: studio(
+                command.model,
+                command.loading,
+                stream=stream,
+                seats=1,
+                warm=size,
+                live=command.studio,
+            ),
+            stop=lambda: bool(caught),
+            status=StatusLine(),
+        )
+    late = ""
+    if report.latency_p50 is not None and report.latency_p95 is not None:
+        late = f", {1000 * report.latency_p50:.0f} ms late (p95 {1000 * report.latency_p95:.0f})"
+    printer.say(
+        f"{counted(report.frames_in)} in {report.seconds:.1f} s: {report.frames_shown} shown restyled,"
+        f" {report.fps:.1f} fps{late}; {report.frames_dropped} dropped, {report.reconnects} reconnects"
+    )
+    for one in report.sinks:
+        printer.say(
+            f"{one['name']}: {counted(one['written'])}, {one['dropped']} dropped, {one['reconnects']} reconnects"
+        )
+    printer.json(asdict(report))
+    return EXIT_CODES[caught[0]] if caught else 0
+
+
+def serve(command: Serve, printer: Printer) -> int:
+    zoo.find(command.model, command.loading.revision)
+    prompt = clean(command.prompt)
+    config = command.server
+    token = config.token or os.environ.get("SIDESTREAM_TOKEN")
+    try:
+        from sidestream.server import run
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the server needs {error.name}, which is not installed: pip install 'sidestream[server]'"
+        ) from error
+    from sidestream.live.process import open_studio
+    from sidestream.types import Controls
+
+    counts = run.serve(
+        lambda: open_studio(
+            command.model,
+            command.loading,
+            stream=command.stream,
+            seats=config.seats,
+            live=command.studio,
+        ),
+        replace(config, token=token),
+        Controls.of(command.stream, prompt),
+        command.model,
+        turn_password=os.environ.get("SIDESTREAM_TURN_PASSWORD"),
+        say=printer.say,
+    )
+    printer.json({"sessions": counts})
+    return 0
