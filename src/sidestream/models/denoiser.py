@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from sidestream.config import Size
 from sidestream.errors import ModelError
+from sidestream.models.folding import DoublingConv
 from sidestream.sampler import euler, sigmas
 from sidestream.types import TextState
 
@@ -47,6 +48,9 @@ class Denoiser:
         self._readers = [block.attn2 for block in _transformer_blocks(unet)]
         self._places = {id(attention): place for place, attention in enumerate(self._readers)}
         self._resnets = list(_resnets(unet))
+        self._doublings = [
+            DoublingConv(block.upsamplers[0].conv) for block in unet.up_blocks if block.upsamplers
+        ]
         self._heads: int = self._readers[0].inner_kv_dim // self._head_width
 
     @property
@@ -95,6 +99,7 @@ class Denoiser:
     ) -> torch.Tensor:
         """The U-Net on latent and source side by side; only the latent's half of the answer counts."""
         unet = self.unet
+        doublings = iter(self._doublings)
         times = iter(time_BC.split([_time_width(resnet) for resnet in self._resnets], dim=1))
         bias = attention_bias(text)
 
@@ -120,8 +125,7 @@ class Denoiser:
                 hidden = torch.cat((hidden, passed.pop()), dim=1)
                 hidden = self._layer(resnet, transformer, hidden, next(times), text.kv, bias)
             if block.upsamplers is not None:
-                doubled = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
-                hidden = block.upsamplers[0].conv(doubled)
+                hidden = next(doublings)(hidden)
 
         hidden = unet.conv_out(F.silu(unet.conv_norm_out(hidden)))
         return hidden[..., : latents_BCHW.shape[-1]]

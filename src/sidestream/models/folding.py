@@ -30,11 +30,15 @@ class DoublingConv:
 
     def __init__(self, conv: nn.Conv2d) -> None:
         assert conv.kernel_size == (3, 3) and conv.padding == (1, 1) and conv.stride == (1, 1)
-        self.weight = _summed(conv.weight.detach())
-        self.bias = conv.bias
+        self.conv, self._summed = conv, _summed(conv.weight.detach())
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """Summed once, or anew each time where it is being trained."""
+        return _summed(self.conv.weight) if self.conv.weight.requires_grad else self._summed
 
     def __call__(self, hidden_BCHW: torch.Tensor) -> torch.Tensor:
-        return F.conv_transpose2d(hidden_BCHW, self.weight, self.bias, stride=2, padding=1)
+        return F.conv_transpose2d(hidden_BCHW, self.weight, self.conv.bias, stride=2, padding=1)
 
 
 class DoublingWideConv:
