@@ -93,4 +93,4 @@ def load(path: Path) -> TemporalDetail:
         checkpoint.check_kind(path, file, KIND)
         checkpoint.check_weights(path, file, weights)
         checkpoint.fill(weights, file)
-    return detail.to(memory_format=torch.channels_last)
+    return detail.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

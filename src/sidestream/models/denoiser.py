@@ -49,7 +49,9 @@ class Denoiser:
         self._places = {id(attention): place for place, attention in enumerate(self._readers)}
         self._resnets = list(_resnets(unet))
         self._doublings = [
-            DoublingConv(block.upsamplers[0].conv) for block in unet.up_blocks if block.upsamplers
+            DoublingConv(block.upsamplers[0].conv)
+            for block in self.unet.up_blocks
+            if block.upsamplers
         ]
         self._heads: int = self._readers[0].inner_kv_dim // self._head_width
 
