@@ -20,8 +20,9 @@ from commands import Runner, refuse_to_load
 from pictures import sliding
 from sidestream.cli import main
 from sidestream.config import ModelConfig
-from sidestream.flags import Stylize, parse
+from sidestream.flags import Stylize
 from sidestream.media.open import open_source
+from sidestream.parsing import parse
 from sidestream.recipe import Recipe
 
 PROMPT = ("--prompt", "an oil painting")

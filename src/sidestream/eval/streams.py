@@ -29,8 +29,14 @@ STEADY: Mapping[str, tuple[bool, StreamConfig]] = {
     "adapter off, blend 0.15": (False, StreamConfig(blend=0.15)),
     "adapter on, fixed noise": (True, StreamConfig(fixed_noise=True)),
     "adapter on, stability 0.5": (True, StreamConfig(stability=0.5)),
-    "adapter on, conditioning every 8": (True, StreamConfig(schedule=Schedule(cond_every=8))),
-    "adapter on, conditioning every 64": (True, StreamConfig(schedule=Schedule(cond_every=64))),
+    "adapter on, conditioning every 8": (
+        True,
+        StreamConfig(batch=1, schedule=Schedule(cond_every=8)),
+    ),
+    "adapter on, conditioning every 64": (
+        True,
+        StreamConfig(batch=1, schedule=Schedule(cond_every=64)),
+    ),
     "adapter on, one frame a batch": (True, StreamConfig(batch=1)),
 }
 """Whether the adapter is on, and how the stream runs. A blend of 0.15 leaves 0.85 to the new frame."""
