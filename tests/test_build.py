@@ -74,7 +74,8 @@ def test_an_adapter_file_is_loaded_and_says_what_it_dropped(tmp_path):
 
 def test_nano_has_an_adapter_of_its_own():
     built = build("nano", ModelConfig())
-    assert built.engine.adapter is not None
+    assert built.engine.detail is not None
+    assert built.engine.steadied
     assert built.notes == ()
 
 

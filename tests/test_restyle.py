@@ -133,7 +133,7 @@ def test_the_report_tells_what_was_done(nano, clip, out):
     assert report.fps == pytest.approx(12 / report.wall_seconds)
     step = sum(
         report.spans_ms[name].ms * report.spans_ms[name].count
-        for name in ("conditioning", "denoise", "decode", "finish")
+        for name in ("conditioning", "denoise", "decode", "join", "finish")
     )
     assert report.step_fps == pytest.approx(12_000 / step)
     assert report.step_fps > report.fps

@@ -188,8 +188,8 @@ def test_a_seat_that_fails_sees_themselves_until_it_works_and_the_others_go_on(o
     assert opened.state.health == "degraded"
     before = made(good)
     play(good, bad, until_=lambda: made(good) > before + 5)
-    play(good, bad, until_=lambda: restyled(bad.shown()))
-    assert bad.shown().notice == ""
+    # The picture and the worker's report come apart, so the notice may outlive the trouble for a moment.
+    play(good, bad, until_=lambda: restyled(bad.shown()) and not bad.shown().notice)
     assert opened.stats()["restarts"] == 0
 
 
