@@ -55,7 +55,7 @@ class TemporalDetail(nn.Module):
         )
         moved = torch.lerp(soft, sharp, self.crisp)
         change = fresh_BCHW - moved
-        held = moved + coarse(change, known)
+        held = within_reach(moved + coarse(change, known), fresh_BCHW)
         share = strength * known * self._trusted(fresh_BCHW, change, known)
         return fresh_BCHW + share * (held - fresh_BCHW)
 
@@ -72,12 +72,30 @@ class TemporalDetail(nn.Module):
         return F.interpolate(trust, scale_factor=2.0, mode="bilinear")
 
 
+def within_reach(held_BCHW: torch.Tensor, fresh_BCHW: torch.Tensor) -> torch.Tensor:
+    """No brighter and no darker than the fresh picture is nearby: what is handed on for ever must not grow on its way."""
+    highest = _highest(fresh_BCHW)
+    lowest = -_highest(-fresh_BCHW)
+    return held_BCHW.clamp(lowest, highest)
+
+
+def _highest(picture_BCHW: torch.Tensor) -> torch.Tensor:
+    """Within four to eight pixels."""
+    cells = picture_BCHW
+    for _ in range(2):  # a fraction of the time of one pooling
+        cells = torch.maximum(cells[..., ::2], cells[..., 1::2])
+        cells = torch.maximum(cells[..., ::2, :], cells[..., 1::2, :])
+    cells = F.max_pool2d(cells, 3, stride=1, padding=1)
+    return F.interpolate(cells, scale_factor=4.0, mode="bilinear")
+
+
 def coarse(change_BCHW: torch.Tensor, known_B1HW: torch.Tensor) -> torch.Tensor:
     """The smooth part of a change, told from where it is known alone."""
     cell = COARSE // 2
     weighed = torch.cat([change_BCHW * known_B1HW, known_B1HW], dim=1)
-    cells = F.avg_pool2d(weighed, cell)
-    cells = F.avg_pool2d(cells, 3, stride=1, padding=1, count_include_pad=False)
+    cells = F.pad(F.avg_pool2d(weighed, cell), (1, 1, 1, 1), mode="replicate")
+    # Twice two, which no wave comes out of upside down, as it would of three: that would grow from frame to frame.
+    cells = F.avg_pool2d(F.avg_pool2d(cells, 2, stride=1), 2, stride=1)
     smooth = F.interpolate(cells, scale_factor=float(cell), mode="bilinear")
     return smooth[:, :3] / (smooth[:, 3:] + 1e-3)
 
