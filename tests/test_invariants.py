@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import lively
 from pictures import sliding
-from sidestream import Controls, Frame, Stylizer
+from sidestream import Controls, Frame, Stylizer, flow
 from sidestream.batching import consecutive
 from sidestream.build import auto_batch, build
 from sidestream.config import ModelConfig, Schedule
@@ -336,6 +336,13 @@ def test_details_do_not_cross_a_cut(detailed):
     alone = run(detailed, frames(after, start=6), size="96x64")
     assert joined[6].plan.reasons == ("cut",)
     assert furthest(joined[6:], alone) <= 1
+
+
+def test_where_nothing_is_held_no_flow_is_looked_for(detailed, monkeypatch):
+    asked = []
+    monkeypatch.setattr(flow, "flows_of", lambda *given, **how: asked.append(how["stepwise"]))
+    run(detailed, SCENE[:2], batch=1, stability=0.0)
+    assert not any(asked)
 
 
 def test_details_are_left_out_where_conditioning_is_not_due(detailed):

@@ -149,7 +149,7 @@ class Renderer:
         self, job: Job, fresh: torch.Tensor, before: torch.Tensor, way: Warp
     ) -> torch.Tensor:
         """One picture with the details of the one before, mixed with it; nothing where the flow has no trust."""
-        if self.detail is not None and job.plan.conditioning != "reuse":
+        if self.detail is not None and job.holds_details:
             fresh = self.detail(fresh, before, way, job.controls.stability).clamp(-1, 1)
         if job.stream.config.blend:
             mixed = torch.lerp(fresh, flow.warp(before, way.backward_BHW2), job.stream.config.blend)

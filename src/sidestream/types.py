@@ -148,9 +148,14 @@ class Job:
     previous: Frame | None = None
     """The frame before this one in the same scene of its stream, if there is one."""
 
+    @property
+    def holds_details(self) -> bool:
+        """Whether a detail adapter, where there is one, has anything to do."""
+        return self.plan.conditioning != "reuse" and self.controls.stability > 0
+
     def steps_on(self, *, detail: bool) -> bool:
         """Whether what is shown builds on the picture shown just before: by a blend, or through a detail adapter."""
-        return self.stream.config.blend > 0 or (detail and self.plan.conditioning != "reuse")
+        return self.stream.config.blend > 0 or (detail and self.holds_details)
 
 
 @dataclass(frozen=True)
