@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from sidestream import disk
 from sidestream.adapter import checkpoint, detail
 from sidestream.adapter.detail import TemporalDetail
 from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, zoo
+from sidestream.models import components, graphs, zoo
 from sidestream.models.autoencoder import stride_of
-from sidestream.models.compile import INDUCTOR
+from sidestream.models.compile import INDUCTOR, Make, as_it_is, compiled
 from sidestream.models.components import Components
 from sidestream.models.dreamlite import DreamLite
 from sidestream.models.instruct.template import Template
@@ -44,8 +47,8 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
 
-def build(name: str, config: ModelConfig, backend: str = INDUCTOR) -> Built:
-    """Loads the model and its adapter and puts an engine round them; `backend` is what compiles, if asked for."""
+def build(name: str, config: ModelConfig, backend: str | None = None) -> Built:
+    """Loads the model and its adapter and puts an engine round them; `backend` is what compiles, where a certain one is wanted."""
     found = load(name, config)
     return assemble(found.entry, found.parts, found.adapter, config, backend, found.notes)
 
@@ -65,15 +68,17 @@ def assemble(
     parts: Components,
     adapter: Adapter | None,
     config: ModelConfig,
-    backend: str = INDUCTOR,
+    backend: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> Built:
     """An engine round components that are where they will run, and an adapter that is there or attached to them."""
+    make, make_pictures = _makers(parts, adapter, config, backend)
     model = DreamLite(
         parts,
         template_of(parts),
         vision_size=config.vision_size or entry.vision_size,
-        compile_backend=backend if config.compile else None,
+        make=make,
+        make_pictures=make_pictures,
     )
     engine = Engine(
         model,
@@ -81,9 +86,40 @@ def assemble(
         model.device,
         model.dtype,
         config.flow_threads,
-        detail=adapter if isinstance(adapter, TemporalDetail) else None,
+        detail=make_pictures(adapter) if isinstance(adapter, TemporalDetail) else None,
     )
     return Built(entry, config, model, engine, model.device, notes)
+
+
+def _makers(
+    parts: Components, adapter: Adapter | None, config: ModelConfig, backend: str | None
+) -> tuple[Make, Make]:
+    """What makes functions faster that work on states and latents, and those that work on pictures."""
+    if not config.compile:
+        return as_it_is, as_it_is
+    dtype = parts.unet.dtype
+    # The paper's kind of adapter is written to while it runs: a graph would not see that.
+    fits = parts.unet.device.type == "cpu" and not isinstance(adapter, TemporalLLLite)
+    if backend is not None or not (fits and dtype in graphs.PRECISIONS and graphs.available()):
+        make = partial(compiled, backend=backend or INDUCTOR)
+        return make, make
+    make = graphs.Converter(dtype, disk.folder("graphs"), _identity(parts, config))
+    for part in (parts.unet, parts.text_encoder):
+        graphs.widen(part)
+    return (
+        make,
+        as_it_is,
+    )  # what works on pictures is as fast or faster as it is: docs/performance.md
+
+
+def _identity(parts: Components, config: ModelConfig) -> str:
+    """Of the weights and of the settings that decide what is computed with them."""
+    found = hashlib.sha256(repr((config.vision_size, parts.scheduler)).encode())
+    for module in (parts.unet, parts.text_encoder):
+        for name, tensor in module.state_dict().items():
+            found.update(name.encode())
+            found.update(tensor.float().contiguous().numpy().data)
+    return found.hexdigest()
 
 
 def template_of(parts: Components) -> Template:

@@ -160,7 +160,8 @@ class ModelConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
-    """Compile the model's functions; the first frames then take a minute or more."""
+    """Compile the model's functions. The first frames of a size then take seconds, on a GPU minutes; on a CPU with
+    OpenVINO (the extra `cpu`) what was made is kept on disk."""
     revision: str | None = None
     """Revision of a hub repository."""
     flow_threads: int = 2

@@ -150,7 +150,8 @@ class Renderer:
     ) -> torch.Tensor:
         """One picture with the details of the one before, mixed with it; nothing where the flow has no trust."""
         if self.detail is not None and job.holds_details:
-            fresh = self.detail(fresh, before, way, job.controls.stability).clamp(-1, 1)
+            strength = self._per_slot([job.controls.stability])
+            fresh = self.detail(fresh, before, way, strength).clamp(-1, 1)
         if job.stream.config.blend:
             mixed = torch.lerp(fresh, flow.warp(before, way.backward_BHW2), job.stream.config.blend)
             fresh = torch.where(way.occluded_B1HW, fresh, mixed)

@@ -193,6 +193,7 @@ def _since(before: Mapping[str, Span], after: Mapping[str, Span]) -> dict[str, M
 
 
 def _compiled() -> int:
-    """How many graphs torch has compiled in this process."""
-    dynamo = sys.modules.get("torch._dynamo.utils")
-    return 0 if dynamo is None else dynamo.counters["stats"]["unique_graphs"]
+    """How many graphs there are in this process, of torch and of our own."""
+    dynamo, graphs = map(sys.modules.get, ("torch._dynamo.utils", "sidestream.models.graphs"))
+    of_torch = 0 if dynamo is None else dynamo.counters["stats"]["unique_graphs"]
+    return of_torch + (0 if graphs is None else graphs.made())

@@ -68,7 +68,7 @@ class DetailAdapter(Protocol):
     """Carries what is fine in the picture shown before into a fresh one, behind the decoder."""
 
     def __call__(
-        self, fresh_BCHW: torch.Tensor, before_BCHW: torch.Tensor, way: Warp, strength: float
+        self, fresh_BCHW: torch.Tensor, before_BCHW: torch.Tensor, way: Warp, strength: torch.Tensor
     ) -> torch.Tensor:
-        """Pictures in [-1, 1]; `way` leads back to the picture before, `strength` is from 0 to 1."""
+        """Pictures in [-1, 1]; `way` leads back to the picture before, `strength` is from 0 to 1, one number."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import torch
 
@@ -12,6 +12,16 @@ R = TypeVar("R")
 
 INDUCTOR = "inductor"
 SHAPES = 1024
+
+
+class Make(Protocol):
+    """Makes of a function of tensors one that computes the same, faster."""
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+def as_it_is(function: Callable[P, R], /) -> Callable[P, R]:
+    return function
 
 
 def compiled(function: Callable[P, R], backend: str | None) -> Callable[P, R]:

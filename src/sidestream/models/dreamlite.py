@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 
 from sidestream.config import Size
 from sidestream.models.autoencoder import Autoencoder
-from sidestream.models.compile import compiled
+from sidestream.models.compile import Make, as_it_is
 from sidestream.models.components import Components
 from sidestream.models.denoiser import Denoiser
 from sidestream.models.instruct.encoder import LeanEncoder
@@ -19,7 +18,7 @@ from sidestream.types import Controls, Prompt, TextState
 
 
 class DreamLite:
-    """Owns the components on their device, and the functions that may be compiled."""
+    """Owns the components on their device, and the functions that are made faster, those that work on pictures by `make_pictures`."""
 
     def __init__(
         self,
@@ -27,23 +26,23 @@ class DreamLite:
         template: Template,
         *,
         vision_size: int = 256,
-        compile_backend: str | None = None,
+        make: Make = as_it_is,
+        make_pictures: Make = as_it_is,
     ) -> None:
         self.unet = parts.unet
         self.template = template
-        self.dtype: torch.dtype = parts.unet.dtype
+        self.dtype: torch.dtype = parts.vae.dtype
         self.device: torch.device = parts.unet.device
         autoencoder = Autoencoder(parts.vae)
         self.stride = autoencoder.stride
         self.denoiser = Denoiser(parts.unet, parts.scheduler, self.stride)
         self.encoder = LeanEncoder(parts.text_encoder, template, vision_size)
-        make = partial(compiled, backend=compile_backend)
         self._see, self._read = make(self.encoder.see), make(self.encoder.read)
         self._encode = make(self.encoder.encode)
         self._read_states = make(self.denoiser.read)
         self._advance = make(self.denoiser.advance)
-        self._encode_image = make(autoencoder.encode)
-        self._decode = make(autoencoder.decode)
+        self._encode_image = make_pictures(autoencoder.encode)
+        self._decode = make_pictures(autoencoder.decode)
 
     def read(self, controls: Controls) -> tuple[Prompt, ...]:
         """The prompts as ids, all padded to one bucket; what cannot be read is refused here."""

@@ -1,0 +1,146 @@
+"""Functions as graphs: the same results, made once a shape, kept on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pictures import sliding
+from sidestream import Stylizer, disk
+from sidestream.adapter import checkpoint
+from sidestream.build import attached, build, load
+from sidestream.config import ModelConfig
+from sidestream.models import graphs
+from sidestream.models.graphs import Converter
+
+
+@dataclass(frozen=True)
+class Pair:
+    left: torch.Tensor
+    right: torch.Tensor
+
+
+class Model:
+    """Counts how often its own code runs."""
+
+    def __init__(self) -> None:
+        self.weight = torch.randn(8, 8)
+        self.ran = 0
+
+    def mixed(self, given: Pair, more: list[torch.Tensor]) -> torch.Tensor:
+        self.ran += 1
+        return (given.left @ self.weight + given.right).relu() * more[0].float()
+
+    def two(self, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return given @ self.weight, given
+
+
+def given(rows: int) -> tuple[Pair, list[torch.Tensor]]:
+    return Pair(torch.randn(rows, 8), torch.randn(8)), [torch.arange(8)]
+
+
+def converter(folder: Path | None = None, dtype: torch.dtype = torch.float32) -> Converter:
+    return Converter(dtype, folder, "weights")
+
+
+def test_a_graph_computes_the_same_for_every_shape():
+    model = Model()
+    graph = converter()(model.mixed)
+    before = graphs.made()
+    for rows in (2, 3, 2, 3):
+        args = given(rows)
+        torch.testing.assert_close(graph(*args), model.mixed(*args))
+    assert graphs.made() - before == 2
+
+
+def test_results_of_two_calls_do_not_share_memory():
+    model = Model()
+    graph = converter()(model.mixed)
+    args, others = given(2), given(2)
+    first = graph(*args)
+    graph(*others)
+    torch.testing.assert_close(first, model.mixed(*args))
+
+
+def test_it_works_with_tensors_of_inference_mode_and_of_narrow_formats():
+    model = Model()
+    graph = converter(dtype=torch.bfloat16)(model.mixed)
+    with torch.inference_mode():
+        pair, more = given(2)
+        pair = Pair(pair.left.bfloat16(), pair.right.bfloat16())
+        result = graph(pair, more)
+        expected = model.mixed(Pair(pair.left.float(), pair.right.float()), more)
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.float(), expected, rtol=0.05, atol=0.3)
+
+
+def test_what_gives_more_than_a_tensor_stays_as_it_is():
+    model = Model()
+    twice = converter()(model.two)
+    ones = torch.ones(2, 8)
+    for _ in range(2):
+        result, same = twice(ones)
+        torch.testing.assert_close(result, ones @ model.weight)
+        assert torch.equal(same, ones)
+
+
+def test_a_graph_on_disk_is_not_made_again(tmp_path: Path):
+    model, args = Model(), given(2)
+    expected = converter(tmp_path)(model.mixed)(*args)
+    model.ran = 0
+    again = converter(tmp_path)(model.mixed)(*args)
+    assert torch.equal(again, expected)
+    assert model.ran == 0
+
+
+def test_graphs_of_other_weights_and_of_another_precision_are_others(tmp_path: Path):
+    model, args = Model(), given(2)
+    for one in (
+        converter(tmp_path),
+        Converter(torch.float32, tmp_path, "other weights"),
+        converter(tmp_path, torch.bfloat16),
+    ):
+        one(model.mixed)(*args)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_broken_file_is_made_anew(tmp_path: Path):
+    model, args = Model(), given(2)
+    expected = converter(tmp_path)(model.mixed)(*args)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    assert torch.equal(converter(tmp_path)(model.mixed)(*args), expected)
+    assert len(file.read_bytes()) == len(whole)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_compiled_nano_paints_the_same_picture(dtype, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv(disk.VARIABLE, str(tmp_path))
+    frames = sliding(4)
+    prompt = [("as an oil painting", 1.0), ("as a pencil sketch", 1.0)]
+    painted: list[list[np.ndarray]] = []
+    for compile in (False, True):
+        with Stylizer.load("nano", ModelConfig(compile=compile, dtype=dtype)) as stylizer:
+            painted.append([])
+            for wish in ("as an oil painting", prompt):
+                with stylizer.open(wish, batch=2) as stream:
+                    painted[-1] += [styled.frame.pixels for styled in stream.run(frames)]
+    apart = np.abs(np.stack(painted[0]).astype(float) - np.stack(painted[1]))
+    assert apart.mean() < (0.05 if dtype == "float32" else 2)
+    assert list((tmp_path / "graphs").iterdir())
+
+
+def test_an_adapter_that_is_written_to_is_left_to_torch(tmp_path: Path):
+    loading = ModelConfig(compile=True, dtype="bfloat16")
+    path = tmp_path / "adapter.safetensors"
+    checkpoint.save(attached(load("nano", ModelConfig(adapter="none")).parts, loading), path, {})
+    with_it, without = (
+        build("nano", replace(loading, adapter=adapter)).model.unet.dtype
+        for adapter in (str(path), "none")
+    )
+    assert (with_it, without) == (torch.bfloat16, torch.float32)  # graphs widen what they are of
