@@ -49,7 +49,7 @@ class TemporalDetail(nn.Module):
         strength: float | torch.Tensor = 1.0,
     ) -> torch.Tensor:
         """Pictures in [-1, 1], a little beyond it where strokes were made crisper."""
-        known = 1 - F.max_pool2d(way.occluded_B1HW.float(), 3, stride=1, padding=1)
+        known = 1 - _widened(way.occluded_B1HW.float())
         soft, sharp = (
             warp(before_BCHW, way.backward_BHW2, mode) for mode in ("bilinear", "bicubic")
         )
@@ -85,8 +85,16 @@ def _highest(picture_BCHW: torch.Tensor) -> torch.Tensor:
     for _ in range(2):  # a fraction of the time of one pooling
         cells = torch.maximum(cells[..., ::2], cells[..., 1::2])
         cells = torch.maximum(cells[..., ::2, :], cells[..., 1::2, :])
-    cells = F.max_pool2d(cells, 3, stride=1, padding=1)
-    return F.interpolate(cells, scale_factor=4.0, mode="bilinear")
+    return F.interpolate(_widened(cells), scale_factor=4.0, mode="bilinear")
+
+
+def _widened(cells_BCHW: torch.Tensor) -> torch.Tensor:
+    """The highest of 3x3; a third of the time that pooling takes, which also notes where it was."""
+    padded = F.pad(cells_BCHW, (1, 1, 1, 1), mode="replicate")
+    rows = torch.maximum(
+        torch.maximum(padded[..., :-2, :], padded[..., 1:-1, :]), padded[..., 2:, :]
+    )
+    return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
 
 
 def coarse(change_BCHW: torch.Tensor, known_B1HW: torch.Tensor) -> torch.Tensor:
