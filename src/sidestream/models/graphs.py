@@ -160,9 +160,9 @@ def rebuilt(like: Any, tensors: Iterator[torch.Tensor]) -> Any:
     """What `like` is, of other tensors."""
     if isinstance(like, torch.Tensor):
         return next(tensors)
-    parts = [rebuilt(part, tensors) for part in _parts(like)]
+    parts: list[Any] = [rebuilt(part, tensors) for part in _parts(like)]
     spread = is_dataclass(like) or hasattr(like, "_fields")
-    make: Callable[..., Any] = type(like)
+    make = cast(Callable[..., Any], type(like))
     return make(*parts) if spread else make(parts)
 
 
