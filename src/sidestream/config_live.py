@@ -174,9 +174,9 @@ class ShowConfig:
     sound: bool = True
     """Carry sound along, delayed like the picture; for files, RTMP and RTSP."""
     osc: int | None = None
-    """Listen for OSC on this UDP port of this machine: /sidestream/prompt, strength, stability, steps and seed."""
+    """Listen for OSC on this UDP port of this machine: /sidestream/prompt, strength, stability, steps and seed; a prompt may begin with [fade SECONDS]."""
     stdin: bool = False
-    """Read prompts, one a line, from a pipe too; on a terminal they are read anyway."""
+    """Read prompts, one a line, from a pipe too; on a terminal they are read anyway. [fade 2] before one lets it fade in."""
 
     def __post_init__(self) -> None:
         if self.fps is not None:

@@ -15,9 +15,17 @@ TINTS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
 def paint(pixels: Pixels, controls: Controls) -> Pixels:
-    """Inverted, or half of it a colour that the prompt names."""
+    """Inverted, or half of it a colour that the prompt names; of several prompts, each by its weight."""
+    parts = [
+        _tinted(pixels, text).astype(np.float32) * weight / controls.total_weight
+        for text, weight in controls.prompts
+    ]
+    return np.sum(parts, axis=0).astype(np.uint8)
+
+
+def _tinted(pixels: Pixels, prompt: str) -> Pixels:
     for name, tint in TINTS.items():
-        if name in str(controls.prompt):
+        if name in prompt:
             return ((pixels // 2) + np.array(tint, np.uint8) // 2).astype(np.uint8)
     return 255 - pixels
 

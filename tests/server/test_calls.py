@@ -48,6 +48,17 @@ async def test_a_prompt_by_data_channel_shows_in_the_pixels_and_is_acknowledged(
     assert caller.told("controls")[-1]["controls"]["prompt"] == "all blue"
 
 
+async def test_a_prompt_that_fades_in_is_seen_on_its_way(house: House):
+    caller = house.caller()
+    await caller.call(Camera((100, 100, 100)), controls={"prompt": "red"})
+    await caller.see(lambda pixels: mean(pixels)[0] > 150 > 90 > mean(pixels)[2])
+    place = f"/sessions/{caller.session}/controls"
+    answer = await house.http.patch(place, json={"prompt": "blue", "fade": 2.0})
+    assert answer.json()["prompt"] == "blue"
+    await caller.see(lambda pixels: all(90 < mean(pixels)[part] < 140 for part in (0, 2)))
+    await caller.see(lambda pixels: mean(pixels)[2] > 150 > 90 > mean(pixels)[0])
+
+
 async def test_whoever_changes_a_control_every_page_of_the_session_hears_of_it(house: House):
     first, second = house.caller(), house.caller()
     await first.call(Camera())

@@ -103,6 +103,19 @@ def test_a_new_prompt_shows_in_the_pixels_and_is_acknowledged(page):
     assert page.inner_text("#history").strip() == "all red"
 
 
+def test_a_prompt_fades_in_as_slowly_as_one_likes(page):
+    go_live(page)
+    see(page, is_inverted)
+    page.fill("#fade", "4")
+    assert page.inner_text('output[for="fade"]') == "4 s"
+    page.fill("#prompt", "all red")
+    page.keyboard.press("Enter")
+    see(page, lambda red, green, blue: 80 < blue < 170)
+    until(page, "!document.querySelector('.field.pending')")
+    see(page, is_red)
+    assert page.input_value("#prompt") == "all red"
+
+
 def test_a_style_is_one_press_away(page):
     go_live(page, "all red")
     see(page, is_red)

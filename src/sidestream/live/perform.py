@@ -271,7 +271,9 @@ def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> None:
 def _listen(stack: ExitStack, live: ShowConfig, desk: Desk, status: StatusLine) -> OscPort | None:
     if sys.stdin is not None and (live.stdin or sys.stdin.isatty()):
         if sys.stdin.isatty():
-            status.say("a line that you type is a new prompt; Ctrl-C ends")
+            status.say(
+                "a line that you type is a new prompt, [fade 2] before it lets it fade in; Ctrl-C ends"
+            )
         stack.callback(TypedPrompts(desk, sys.stdin.fileno()).close)
     if live.osc is None:
         return None

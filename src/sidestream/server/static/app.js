@@ -33,10 +33,16 @@ function showControls(controls) {
   showPressed(prompt);
 }
 
+const IN_WORDS = {
+  fade: (value) => (Number(value) ? `${value} s` : "at once"),
+  steps: (value) => value,
+};
+
 function sliders() {
-  for (const name of SLIDERS) {
+  for (const name of [...SLIDERS, "fade"]) {
     const { value, min, max } = $(name);
-    document.querySelector(`output[for="${name}"]`).textContent = name === "steps" ? value : `${Math.round(value * 100)} %`;
+    const words = IN_WORDS[name]?.(value) ?? `${Math.round(value * 100)} %`;
+    document.querySelector(`output[for="${name}"]`).textContent = words;
     $(name).style.setProperty("--fill", `${((value - min) / (max - min)) * 100}%`);
   }
 }
@@ -188,7 +194,7 @@ function ask(prompt) {
   $("prompt").value = prompt;
   remember(prompt, ask);
   showPressed(prompt);
-  change({ prompt });
+  change({ prompt, fade: Number($("fade").value) });
 }
 
 // Wiring --------------------------------------------------------------------------------------------------------
@@ -234,6 +240,7 @@ for (const name of SLIDERS) {
     change({ [name]: Number($(name).value) });
   };
 }
+$("fade").oninput = sliders;
 $("seed").onchange = () => change({ seed: wanted().seed });
 $("dice").onclick = () => {
   $("seed").value = Math.floor(Math.random() * 1e6);
