@@ -63,6 +63,8 @@ def live(command: Live, printer: Printer, studio: OpenStudio) -> int:
         f"{counted(report.frames_in)} in {report.seconds:.1f} s: {report.frames_shown} shown restyled,"
         f" {report.fps:.1f} fps{late}; {report.frames_dropped} dropped, {report.reconnects} reconnects"
     )
+    if report.frames_between:
+        printer.say(f"{report.frames_between} pictures between restyled ones were shown as well")
     for one in report.sinks:
         printer.say(
             f"{one['name']}: {counted(one['written'])}, {one['dropped']} dropped, {one['reconnects']} reconnects"

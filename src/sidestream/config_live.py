@@ -83,6 +83,8 @@ class ServerConfig:
     turn: str | None = None
     """A TURN server, such as turn:turn.example.org:3478; its password is taken from SIDESTREAM_TURN_PASSWORD."""
     turn_user: str | None = None
+    interpolate: bool = False
+    """Dissolve each restyled picture into the next, up to 30 a second; each is then shown up to one picture later, and fps counts none of those between."""
 
     def __post_init__(self) -> None:
         within(0, 65535, port=self.port)
@@ -169,6 +171,8 @@ class ShowConfig:
     """Stop after this time. Default: until Ctrl-C, or the end of a file."""
     output: Size | None = None
     """Size WxH of the pictures that go out. Default: the working size."""
+    interpolate: bool = False
+    """Dissolve each restyled picture into the next where more go out than are made; each is then shown one picture later, and fps counts none of those between."""
     loop: bool = False
     """Begin a file again at its end."""
     sound: bool = True

@@ -49,6 +49,8 @@ class FakeSeat:
 
     def submit(self, pixels: Pixels, stamp: float) -> None:
         self.submitted += 1
+        if self.submitted % self.studio.every:
+            return
         height, width = (side // 32 * 32 for side in pixels.shape[:2])
         restyled = paint(pixels[: max(height, 32), : max(width, 32)], self.controls)
         self.newest = Shown(
@@ -76,6 +78,8 @@ class FakeSeat:
 @dataclass
 class FakeStudio:
     places: int = 8
+    every: int = 1
+    """Of so many frames one is restyled."""
     state: State = State("ok")
     seats: list[FakeSeat] = field(default_factory=list[FakeSeat])
     closed: bool = False

@@ -13,10 +13,14 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int)
     parser.add_argument("--seats", type=int, default=8)
     parser.add_argument("--token")
+    parser.add_argument("--interpolate", action="store_true")
+    parser.add_argument("--every", type=int, default=1)
     asked = parser.parse_args()
     serve(
-        lambda: FakeStudio(asked.seats),
-        ServerConfig(port=asked.port, seats=asked.seats, token=asked.token),
+        lambda: FakeStudio(asked.seats, every=asked.every),
+        ServerConfig(
+            port=asked.port, seats=asked.seats, token=asked.token, interpolate=asked.interpolate
+        ),
         Controls(prompt="invert the colors"),
         "fake",
         say=Printer(None).say,

@@ -166,6 +166,20 @@ def test_latency_is_measured_from_glass_to_glass(page):
     until(page, "document.getElementById('server').textContent.includes(' ms,')")
 
 
+def test_what_lies_between_two_pictures_is_shown_and_not_counted(browser):
+    server = fake("--interpolate", "--every", "4").start()
+    try:
+        with opened(browser, server) as page:
+            go_live(page)
+            see(page, is_inverted)
+            until(page, "sidestream.view.fps > 2 && sidestream.view.shownFps > 10", 60)
+            assert page.evaluate("sidestream.view.fps") < 8  # a quarter of what the camera gives
+            page.click("summary")
+            until(page, "Number(document.getElementById('shown').textContent) > 10")
+    finally:
+        server.stop()
+
+
 def test_a_snapshot_and_a_recording_are_saved_in_the_browser(page, tmp_path: Path):
     go_live(page)
     see(page, is_inverted)

@@ -80,7 +80,9 @@ class LiveReport:
     frames_dropped: int
     """Frames that no picture was shown of, because there were newer ones."""
     frames_out: int
-    """Pictures at the steady beat of the output, those held included."""
+    """Pictures at the steady beat of the output, those held and those between included."""
+    frames_between: int
+    """Pictures between two restyled ones, counted in frames_out alone."""
     fps: float
     """Restyled pictures shown by wall time."""
     latency_p50: float | None
@@ -155,6 +157,7 @@ def perform(
             size=out.size,
             shape=programme.controls.fit,
             limits=limits,
+            interpolate=live.interpolate,
             take=take,
         )
         begun = time.perf_counter()
@@ -173,6 +176,7 @@ def perform(
         frames_shown=tally.frames_shown,
         frames_dropped=max(0, tally.frames_in + intake.missed - tally.frames_shown),
         frames_out=tally.frames_out,
+        frames_between=tally.frames_between,
         fps=tally.frames_shown / seconds,
         latency_p50=tally.latency(0.5),
         latency_p95=tally.latency(0.95),

@@ -21,7 +21,8 @@ from sidestream.server.forms import Change, Condition, Shown
 from sidestream.server.pace import Ages
 from sidestream.server.peer import Ends, Peer
 from sidestream.server.refusal import Refusal
-from sidestream.server.track import Picture, Restyled, Taken, receive
+from sidestream.server.steps import Picture
+from sidestream.server.track import Restyled, Taken, receive
 
 REMEMBERED_STAMPS = 256
 
@@ -62,6 +63,7 @@ class Session:
         *,
         name: str | None = None,
         limits: ServerLimits = SERVER_LIMITS,
+        interpolate: bool = False,
     ) -> None:
         self.id = name or secrets.token_urlsafe(16)
         self.desk = Desk(seat, self.tell, clock, limits)
@@ -71,6 +73,8 @@ class Session:
         self._seat = seat
         self._clock = clock
         self._limits = limits
+        self._interpolate = interpolate
+        self._between = 0
         self._times = Times(clock())
         self._values: OrderedDict[float, int] = OrderedDict()
         self._picture: Picture | None = None
@@ -85,7 +89,13 @@ class Session:
             await connection.close()
             most = self._limits.peers_in_session
             raise Refusal(503, "full", f"This session has {most} connections, which is the most.")
-        track = Restyled(self._look, self._sent, stamped=stamped, clock=self._clock)
+        track = Restyled(
+            self._look,
+            self._sent,
+            stamped=stamped,
+            interpolate=self._interpolate,
+            clock=self._clock,
+        )
 
         async def incoming(received: MediaStreamTrack) -> None:
             await receive(received, self._take, stamped=stamped, clock=self._clock)
@@ -132,6 +142,7 @@ class Session:
             "server_p50": self._ours.at(0.5),
             "server_p95": self._ours.at(0.95),
             "changes_overtaken": self.desk.overtaken,
+            "shown_between": self._between,
         }
         return Condition(
             session=self.id,
@@ -171,21 +182,19 @@ class Session:
         shown = self._seat.shown()
         if shown is None:
             return None
-        if self._picture is None or self._picture.sequence != shown.sequence:
-            self._picture = Picture(
-                shown.pixels,
-                stamp.add(shown.pixels, self._values.get(shown.stamp)),
-                shown.stamp,
-                shown.sequence,
-                shown.revision,
-            )
+        if self._picture is None or self._picture.shown.sequence != shown.sequence:
+            strip = self._values.get(shown.stamp)
+            self._picture = Picture(shown, stamp.add(shown.pixels, strip))
         return self._picture
 
     def _sent(self, picture: Picture, now: float) -> None:
-        self._ours.add(now - picture.captured)
-        if picture.revision != self._shown_revision:
-            self._shown_revision = picture.revision
-            self.tell({"type": "shown", "revision": picture.revision})
+        if picture.between:
+            self._between += 1
+            return
+        self._ours.add(now - picture.shown.stamp)
+        if picture.shown.revision != self._shown_revision:
+            self._shown_revision = picture.shown.revision
+            self.tell({"type": "shown", "revision": picture.shown.revision})
 
     def _hear(self, peer: Peer, message: str) -> None:
         """A message of a page; an empty one says that it can be told things from now on."""

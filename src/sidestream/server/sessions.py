@@ -41,6 +41,7 @@ class Sessions:
         self.draining = False
         self.counts: dict[str, int] = {"opened": 0, "closed": 0, "refused": 0, "failed": 0}
         self.seats = config.seats
+        self._interpolate = config.interpolate
         self._base = base
         self._open: dict[str, Session] = {}
         self._reported = 0.0
@@ -67,7 +68,9 @@ class Sessions:
         except Refusal:
             self.counts["refused"] += 1
             raise
-        session = Session(seat, self.clock, name=name, limits=self.limits)
+        session = Session(
+            seat, self.clock, name=name, limits=self.limits, interpolate=self._interpolate
+        )
         self._open[session.id] = session
         self.counts["opened"] += 1
         return session

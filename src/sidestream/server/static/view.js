@@ -14,7 +14,8 @@ export class View {
     this.compare = "result";
     this.wipe = 0.5;
     this.live = false;
-    this.frames = [];
+    this.frames = []; // When restyled pictures came, and all that were shown.
+    this.shown = [];
     this.latencies = [];
     this.unread = 0;
     this.stamp = null;
@@ -41,16 +42,24 @@ export class View {
 
   #arrived() {
     const now = performance.now();
-    this.frames.push(now);
-    while (this.frames.length && now - this.frames[0] > 2000) this.frames.shift();
-    this.stamp = read(this.remote);
-    if (this.stamp === null) this.unread += 1;
-    else {
-      this.latencies.push(since(this.stamp, now));
+    const stamp = read(this.remote);
+    // What lies between two pictures has the strip of the first, which was counted when that came.
+    const fresh = stamp === null || stamp !== this.stamp;
+    this.#count(this.shown, now);
+    if (fresh) this.#count(this.frames, now);
+    if (stamp === null) this.unread += 1;
+    else if (fresh) {
+      this.latencies.push(since(stamp, now));
       if (this.latencies.length > 150) this.latencies.shift();
     }
+    this.stamp = stamp;
     this.live = true;
     this.draw();
+  }
+
+  #count(times, now) {
+    times.push(now);
+    while (now - times[0] > 2000) times.shift();
   }
 
   /** The picture's own size, in pixels. */
@@ -103,9 +112,11 @@ export class View {
   }
 
   get fps() {
-    const { frames } = this;
-    if (frames.length < 2 || performance.now() - frames.at(-1) > 2000) return 0;
-    return ((frames.length - 1) * 1000) / (frames.at(-1) - frames[0]);
+    return rate(this.frames);
+  }
+
+  get shownFps() {
+    return rate(this.shown);
   }
 
   /** Milliseconds that this share of the newest pictures took at most. */
@@ -141,6 +152,11 @@ export class View {
   stopRecording() {
     if (this.recording) this.recorder.stop();
   }
+}
+
+function rate(times) {
+  if (times.length < 2 || performance.now() - times.at(-1) > 2000) return 0;
+  return ((times.length - 1) * 1000) / (times.at(-1) - times[0]);
 }
 
 function save(blob, suffix) {
