@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -24,6 +25,12 @@ class ServerLimits:
     """After so many that cannot be read, a connection is closed."""
     calls_per_second: float = 50.0
     """From one address, each of them answered; bursts may be twice as long."""
+    request_seconds: float = 15.0
+    """A connection without a whole request, or between two of them, is cut off after this."""
+    connections_per_address: int = 64
+    """Of HTTP; what is beyond is told to come later."""
+    sessions_per_address: int = 4
+    """From one address, this machine's own left out: that may be a proxy's."""
     addresses: int = 1024
     """Addresses whose calls and failed logins are remembered."""
     failed_logins: int = 10
@@ -76,6 +83,8 @@ class ServerConfig:
     """Where that certificate is kept, or cert.pem and key.pem of your own."""
     allow_host: tuple[str, ...] = ()
     """Other names that the server may be called by."""
+    allow_origin: tuple[str, ...] = ()
+    """Other sites whose pages may send by WHIP and watch by WHEP, such as https://studio.example."""
     seats: int = 8
     """People who are restyled at once; who comes later waits in a queue."""
     stun: str | None = None
@@ -93,6 +102,11 @@ class ServerConfig:
             raise ConfigError(
                 f"token must have {MIN_TOKEN} characters or more, or be random, got {len(self.token)}"
             )
+        for origin in self.allow_origin:
+            if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?", origin):
+                raise ConfigError(
+                    f"allow_origin must be like https://studio.example, in small letters and without a path, got {origin!r}"
+                )
         for name, given, kinds in (
             ("stun", self.stun, ("stun:", "stuns:")),
             ("turn", self.turn, ("turn:", "turns:")),

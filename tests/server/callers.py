@@ -108,8 +108,8 @@ class Caller:
         self.track = track
 
 
-def http_to(app: Guard, **headers: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 5000))
+def http_to(app: Guard, address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(address, 5000))
     return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
 
 

@@ -186,6 +186,11 @@ def as_text(context, value):
     return str(value).encode("utf-8", "replace")
 
 
+@schemathesis.serializer("application/trickle-ice-sdpfrag")
+def as_fragment(context, value):
+    return str(value).encode("utf-8", "replace")
+
+
 @schema.parametrize()
 @settings(max_examples=25)
 def test_nothing_that_the_document_allows_breaks_the_server(case):

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from server.callers import Camera, mean, until
+from server.callers import Camera, http_to, mean, until
 from server.conftest import House
 from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.live.studio import State
@@ -132,6 +132,29 @@ class TestWithShortTimes:
         assert (await house.http.post("/offer", json={"sdp": sdp})).status_code == 200
         assert len(house.sessions) == 1
         await until(lambda: len(house.sessions) == 0)
+
+
+class TestFromOneAddress:
+    @pytest.fixture
+    def limits(self) -> ServerLimits:
+        return ServerLimits(sessions_per_address=2)
+
+    async def test_there_are_so_many_sessions_and_no_more(self, house: House):
+        async with http_to(house.app, "10.0.0.9") as far, http_to(house.app, "10.0.0.10") as other:
+            offers = [await house.caller().offer(Camera()) for _ in range(4)]
+            answers = [await far.post("/offer", json={"sdp": sdp}) for sdp in offers[:3]]
+            assert [one.status_code for one in answers] == [200, 200, 429]
+            assert answers[2].json()["error"] == "share"
+            assert "2 sessions are open" in answers[2].json()["message"]
+            assert len(house.sessions.line) == 0
+            assert (await other.post("/offer", json={"sdp": offers[3]})).status_code == 200
+            await far.delete(f"/sessions/{answers[0].json()['session']}")
+            again = await house.caller().offer(Camera())
+            assert (await far.post("/offer", json={"sdp": again})).status_code == 200
+
+    async def test_this_machines_own_address_may_be_a_proxys(self, house: House):
+        answers = [await house.caller().call(Camera()) for _ in range(3)]
+        assert [one.status_code for one in answers] == [200] * 3
 
 
 class TestWithTwoSeats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sidestream.config import Schedule
 from sidestream.live.studio import Shown
 from sidestream.scene import compare, thumbnail
@@ -33,7 +35,7 @@ def mixed(earlier: Pixels, later: Pixels, share: float) -> Pixels:
     """This share of the later one."""
     import cv2
 
-    return cv2.addWeighted(earlier, 1 - share, later, share, 0.0)
+    return np.asarray(cv2.addWeighted(earlier, 1 - share, later, share, 0.0), np.uint8)
 
 
 def _of_one_scene(earlier: Pixels, later: Pixels) -> bool:

@@ -15,6 +15,7 @@ import aiortc
 from aiortc.mediastreams import MediaStreamTrack
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
+from sidestream.server import trickle
 from sidestream.server.refusal import Refusal
 
 CLOSE_SECONDS = 2.0
@@ -46,6 +47,7 @@ class Peer:
         self._ends = ends
         self._channel: aiortc.RTCDataChannel | None = None
         self._receiving: asyncio.Task[None] | None = None
+        self._user, self._candidates = "", 0
         connection.on("track", self._on_track)
         connection.on("datachannel", self._on_channel)
         connection.on("connectionstatechange", self._on_state)
@@ -74,6 +76,7 @@ class Peer:
         connection = self._connection
         if connection is None:
             raise Refusal(503, "closed", "The session has ended.")
+        self._user, self._candidates = trickle.user_of(sdp), _candidates(sdp)
         await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "offer"))
         if self._ends.outgoing is not None:
             connection.addTrack(self._ends.outgoing)
@@ -83,6 +86,29 @@ class Peer:
                 transceiver.direction = "inactive"
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp
+
+    async def add(self, fragment: trickle.Fragment, limits: ServerLimits = SERVER_LIMITS) -> None:
+        """Takes candidates of the other end that it found after its offer."""
+        if fragment.user != self._user:
+            raise trickle.refused_restart()
+        self._candidates += len(fragment.candidates)
+        if self._candidates > limits.sdp_candidates:
+            raise Refusal(
+                400, "fragment", f"There are more than {limits.sdp_candidates} candidates."
+            )
+        connection = self._connection
+        if connection is None:
+            raise Refusal(404, "connection", "There is no such connection, or it has ended.")
+        try:
+            async with asyncio.timeout(limits.negotiate_seconds):
+                for candidate in fragment.candidates:
+                    await connection.addIceCandidate(candidate)
+                if fragment.complete:
+                    await connection.addIceCandidate(None)
+        except TimeoutError:
+            return  # a name of the local network that nobody answers to
+        except ValueError:
+            raise Refusal(400, "fragment", "The fragment has a candidate that is none.") from None
 
     def send(self, message: dict[str, object]) -> None:
         """To the other end's data channel, if it has one and takes what it is sent."""
@@ -142,8 +168,12 @@ def check_offer(sdp: str, limits: ServerLimits = SERVER_LIMITS) -> None:
         raise Refusal(400, "offer", f"The offer must have {', '.join(NEEDED)}.")
     if len(kinds) > limits.sdp_media:
         raise Refusal(400, "offer", f"The offer has more than {limits.sdp_media} media.")
-    if len(re.findall(r"^a=candidate:", sdp, re.MULTILINE)) > limits.sdp_candidates:
+    if _candidates(sdp) > limits.sdp_candidates:
         raise Refusal(400, "offer", f"The offer has more than {limits.sdp_candidates} candidates.")
+
+
+def _candidates(sdp: str) -> int:
+    return len(re.findall(r"^a=candidate:", sdp, re.MULTILINE))
 
 
 def connection(config: ServerConfig, turn_password: str | None = None) -> aiortc.RTCPeerConnection:

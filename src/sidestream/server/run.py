@@ -16,6 +16,7 @@ from sidestream.errors import ConfigError
 from sidestream.live.studio import Studio
 from sidestream.server import peer, security, tls
 from sidestream.server.app import build
+from sidestream.server.protocol import bounded
 from sidestream.server.security import Guard, Policy
 from sidestream.server.sessions import Sessions
 from sidestream.types import Controls
@@ -102,6 +103,7 @@ async def _run(
         log_level="error",
         access_log=False,
         server_header=False,
+        http=bounded(sessions.limits),
         ws="none",
         lifespan="on",
         limit_concurrency=256,

@@ -62,10 +62,12 @@ class Session:
         clock: Callable[[], float],
         *,
         name: str | None = None,
+        address: str = "",
         limits: ServerLimits = SERVER_LIMITS,
         interpolate: bool = False,
     ) -> None:
         self.id = name or secrets.token_urlsafe(16)
+        self.address = address
         self.desk = Desk(seat, self.tell, clock, limits)
         self.peers: dict[str, Peer] = {}
         self.left = False
@@ -108,6 +110,11 @@ class Session:
         except BaseException:
             self.peers.pop(peer.id, None)
             raise
+
+    @property
+    def publisher(self) -> Peer | None:
+        """Who sends the picture."""
+        return next((one for one in self.peers.values() if one.publishes), None)
 
     def check(self, state: State) -> str:
         """Called many times a second: hands waiting changes over. Returns why the session ends, if it does."""

@@ -166,7 +166,7 @@ export class Link extends EventTarget {
       this.#again((error.body.retry_after ?? 10) * 1000);
     } else if (error instanceof Refused && error.status === 404 && this.api.session) {
       this.#end({ name: "refused", message: "The session that this link belongs to has ended." });
-    } else if (error instanceof Refused && error.status < 500 && error.status !== 429) {
+    } else if (error instanceof Refused && error.status < 500 && error.body.error !== "rate") {
       this.#end({ name: "refused", message: error.message });
     } else this.#lost();
   }
