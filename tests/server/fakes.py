@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -39,6 +41,7 @@ class FakeSeat:
     closed: bool = False
     origin: str = "restyled"
     newest: Shown | None = None
+    made: deque[tuple[float, Shown]] = field(default_factory=deque[tuple[float, Shown]])
 
     def change(self, controls: Controls) -> int:
         if "unreadable" in str(controls.prompt):
@@ -53,7 +56,7 @@ class FakeSeat:
             return
         height, width = (side // 32 * 32 for side in pixels.shape[:2])
         restyled = paint(pixels[: max(height, 32), : max(width, 32)], self.controls)
-        self.newest = Shown(
+        made = Shown(
             restyled,
             stamp,
             self.submitted,
@@ -61,10 +64,13 @@ class FakeSeat:
             self.origin,
             "wait",  # type: ignore[arg-type]
         )
+        self.made.append((time.monotonic() + self.studio.seconds, made))
 
     def shown(self) -> Shown | None:
         if self.studio.broken:
             raise RuntimeError("a fault that a test asked for")
+        while self.made and self.made[0][0] <= time.monotonic():
+            self.newest = self.made.popleft()[1]
         return self.newest
 
     def stats(self) -> Mapping[str, float]:
@@ -80,6 +86,8 @@ class FakeStudio:
     places: int = 8
     every: int = 1
     """Of so many frames one is restyled."""
+    seconds: float = 0.0
+    """How long each takes."""
     state: State = State("ok")
     seats: list[FakeSeat] = field(default_factory=list[FakeSeat])
     closed: bool = False

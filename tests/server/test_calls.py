@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
+import time
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from server.callers import Camera, http_to, mean, until
+from server.callers import Caller, Camera, Voice, http_to, mean, until
 from server.conftest import House
 from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.live.studio import State
@@ -287,13 +289,67 @@ async def test_a_whip_client_sends_and_a_whep_player_watches(house: House):
     assert (await house.http.delete(made.headers["location"])).status_code == 204
 
 
-async def test_sound_is_not_taken(house: House):
+def sounds(sdp: str) -> list[str]:
+    """Which way sound goes, for each of the ways that were offered."""
+    return re.findall(r"m=audio.*?a=(sendrecv|sendonly|recvonly|inactive)", sdp, re.DOTALL)
+
+
+async def test_sound_comes_back(house: House):
     caller = house.caller()
-    caller.connection.addTransceiver("audio", direction="sendrecv")
+    caller.connection.addTransceiver(Voice(), direction="sendrecv")
     answer = await caller.call(Camera())
-    audio = answer.json()["sdp"].partition("m=audio")[2].partition("m=video")[0]
-    assert "a=inactive" in audio
+    assert sounds(answer.json()["sdp"]) == ["sendrecv"]
     await caller.picture()
+    async with asyncio.timeout(10):
+        while await caller.hear() < 5_000:
+            pass
+    loud = [await caller.hear() > 5_000 for _ in range(50)]
+    assert sum(loud) > 45
+
+
+async def test_sound_is_as_late_as_the_picture(house: House):
+    """The model takes half a second; a tone begins in the second second."""
+    house.studio.seconds = 0.5
+    caller, heard = house.caller(), list[float]()
+    voice = Voice(lambda seconds: seconds > 4)
+    caller.connection.addTransceiver(voice, direction="sendrecv")
+    await caller.call(Camera())
+    showing = asyncio.create_task(watch(caller))
+    async with asyncio.timeout(15):
+        while await caller.hear() < 5_000:
+            pass
+    heard.append(time.monotonic() - voice.begin - 4)
+    figures = (await house.http.get(f"/sessions/{caller.session}")).json()["figures"]
+    showing.cancel()
+    assert 0.5 < figures["sound_delay"] < 0.75
+    assert figures["sound_delay"] == pytest.approx(figures["server_p50"], abs=0.1)
+    # What the network takes, and a jitter buffer that waits for a few packets, comes on top.
+    assert figures["sound_delay"] - 0.1 < heard[0] < figures["sound_delay"] + 0.4
+
+
+async def watch(caller: Caller) -> None:
+    while True:
+        await caller.picture()
+
+
+async def test_a_sender_of_sound_is_heard_by_those_who_listen_and_by_nobody_else(house: House):
+    sender, listener, viewer = (house.caller() for _ in range(3))
+    sender.connection.addTransceiver(Voice(), direction="sendonly")
+    offer = await sender.offer(Camera(stamped=False), "sendonly")
+    sdp = {"content-type": "application/sdp"}
+    made = await house.http.post("/whip/stage", content=offer, headers=sdp)
+    assert sounds(made.text) == ["recvonly"]
+    await sender.take(made.text)
+    listener.connection.addTransceiver("audio", direction="recvonly")
+    listener.connection.addTransceiver("audio", direction="recvonly")
+    answer = await listener.call(session="stage")
+    assert sounds(answer.json()["sdp"]) == ["sendonly", "inactive"]
+    viewer.connection.addTransceiver(Voice(), direction="sendonly")
+    answer = await viewer.call(session="stage")
+    assert sounds(answer.json()["sdp"]) == ["inactive"]
+    async with asyncio.timeout(20):
+        while await listener.hear() < 5_000:
+            pass
 
 
 async def test_a_session_has_room_for_few_connections(house: House):

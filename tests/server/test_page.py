@@ -224,6 +224,82 @@ def test_sliders_and_seed_reach_the_server_and_come_back_to_every_page(browser, 
         until(page, "document.getElementById('prompt').value.includes('watercolor')")
 
 
+LOUDEST = """(() => {
+  if (!sidestream.view.speaker.srcObject) return 0;
+  if (!window.ear) {
+    const context = new AudioContext();
+    window.ear = context.createAnalyser();
+    window.ear.fftSize = 32768;
+    context.createMediaStreamSource(sidestream.view.speaker.srcObject).connect(window.ear);
+  }
+  const samples = new Float32Array(window.ear.fftSize);
+  window.ear.getFloatTimeDomainData(samples);
+  return Math.max(...samples.map(Math.abs));
+})()"""
+
+
+def test_sound_is_off_until_it_is_asked_for_and_then_comes_back(page):
+    go_live(page)
+    see(page, is_inverted)
+    assert page.evaluate("sidestream.link.peer.getTransceivers().length") == 1
+    page.check("#sound", force=True)
+    until(page, LIVE)
+    see(page, is_inverted)
+    until(page, f"{LOUDEST} > 0.05", 20)  # the camera that is a fake beeps every second
+    page.uncheck("#sound", force=True)
+    until(page, LIVE)
+    assert page.evaluate("sidestream.link.peer.getTransceivers().length") == 1
+
+
+def test_a_recording_has_the_sound(page, tmp_path: Path):
+    page.check("#sound", force=True)
+    go_live(page)
+    until(page, f"{LOUDEST} > 0.05", 20)
+    page.click("#record")
+    time.sleep(2.5)
+    with page.expect_download() as caught:
+        page.click("#record")
+    name = caught.value.suggested_filename
+    caught.value.save_as(tmp_path / name)
+    assert len(decoded(tmp_path / name)) > 10
+    import av
+
+    with av.open(str(tmp_path / name)) as container:
+        loud = [abs(frame.to_ndarray()).max() for frame in container.decode(audio=0)]
+    assert max(loud) > 0.02
+
+
+def test_a_file_brings_its_sound(page, tmp_path: Path):
+    from peers import flat, transport
+
+    (tmp_path / "clip.ts").write_bytes(transport(flat(60, 100), sound=True))
+    import av
+
+    with av.open(str(tmp_path / "clip.ts")) as source, av.open(str(tmp_path / "c.mp4"), "w") as out:
+        copies = {one: out.add_stream_from_template(one) for one in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream]
+                out.mux(packet)
+    page.check("#sound", force=True)
+    page.set_input_files("#file", tmp_path / "c.mp4")
+    until(page, LIVE)
+    until(page, f"{LOUDEST} > 0.05", 20)
+
+
+def test_without_a_microphone_the_camera_is_used_all_the_same(browser, server):
+    with opened(browser, server) as page:
+        page.evaluate(
+            """(() => { const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = (asked) => asked.audio
+              ? Promise.reject(new DOMException('', 'NotFoundError')) : real(asked); })()"""
+        )
+        page.check("#sound", force=True)
+        go_live(page)
+        see(page, is_inverted)
+        assert not page.is_checked("#sound")
+
+
 def test_a_file_can_be_played(page, tmp_path: Path):
     from clips import write_clip
 

@@ -38,7 +38,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(self), display-capture=(self), microphone=(), geolocation=()",
+    "permissions-policy": "camera=(self), display-capture=(self), microphone=(self), geolocation=()",
     "cache-control": "no-store",
 }
 

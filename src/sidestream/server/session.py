@@ -15,12 +15,14 @@ from pydantic import ValidationError
 
 from sidestream.config_live import SERVER_LIMITS, ServerLimits
 from sidestream.live.studio import Seat, State
-from sidestream.server import stamp
+from sidestream.media.capture import Sound
+from sidestream.server import sound, stamp
 from sidestream.server.desk import Desk
 from sidestream.server.forms import Change, Condition, Shown
-from sidestream.server.pace import Ages
-from sidestream.server.peer import Ends, Peer
+from sidestream.server.pace import Ages, Lag
+from sidestream.server.peer import Ends, Peer, Receive, has_sound
 from sidestream.server.refusal import Refusal
+from sidestream.server.sound import Delayed
 from sidestream.server.steps import Picture
 from sidestream.server.track import Restyled, Taken, receive
 
@@ -81,6 +83,8 @@ class Session:
         self._values: OrderedDict[float, int] = OrderedDict()
         self._picture: Picture | None = None
         self._ours = Ages()
+        self._lag = Lag()
+        self._listeners: list[Delayed] = []
         self._shown_revision = -1
 
     async def join(
@@ -91,18 +95,12 @@ class Session:
             await connection.close()
             most = self._limits.peers_in_session
             raise Refusal(503, "full", f"This session has {most} connections, which is the most.")
-        track = Restyled(
-            self._look,
-            self._sent,
-            stamped=stamped,
-            interpolate=self._interpolate,
-            clock=self._clock,
+        ends = Ends(
+            self._outgoing(sdp, stamped=stamped) if watch else {},
+            self._incoming(stamped=stamped) if publish else {},
+            self._hear,
+            self._gone,
         )
-
-        async def incoming(received: MediaStreamTrack) -> None:
-            await receive(received, self._take, stamped=stamped, clock=self._clock)
-
-        ends = Ends(track if watch else None, incoming if publish else None, self._hear, self._gone)
         peer = Peer(connection, ends, self._clock())
         self.peers[peer.id] = peer
         try:
@@ -110,6 +108,33 @@ class Session:
         except BaseException:
             self.peers.pop(peer.id, None)
             raise
+
+    def _outgoing(self, sdp: str, *, stamped: bool) -> dict[str, MediaStreamTrack]:
+        tracks: dict[str, MediaStreamTrack] = {
+            "video": Restyled(
+                self._look,
+                self._sent,
+                stamped=stamped,
+                interpolate=self._interpolate,
+                clock=self._clock,
+            )
+        }
+        if has_sound(sdp):
+            heard = Delayed(lambda: self._lag.follow(self._ours.at(0.5)), self._clock)
+            self._listeners = [one for one in self._listeners if one.readyState == "live"]
+            self._listeners.append(heard)
+            tracks["audio"] = heard
+        return tracks
+
+    def _incoming(self, *, stamped: bool) -> dict[str, Receive]:
+        def take(piece: Sound) -> None:
+            for listener in self._listeners:
+                listener.add(piece)
+
+        return {
+            "video": lambda track: receive(track, self._take, stamped=stamped, clock=self._clock),
+            "audio": lambda track: sound.receive(track, take, clock=self._clock),
+        }
 
     @property
     def publisher(self) -> Peer | None:
@@ -150,6 +175,7 @@ class Session:
             "server_p95": self._ours.at(0.95),
             "changes_overtaken": self.desk.overtaken,
             "shown_between": self._between,
+            "sound_delay": self._lag.seconds,
         }
         return Condition(
             session=self.id,

@@ -63,8 +63,9 @@ async function connect() {
     link = new Link(api, settings.ice_servers);
     link.addEventListener("state", ({ detail }) => onState(detail));
     link.addEventListener("track", ({ detail }) => view.show(detail.stream));
+    link.addEventListener("sound", ({ detail }) => view.hear(detail.stream));
     link.addEventListener("message", ({ detail }) => onMessage(detail));
-    link.start(api.session ? null : source.stream(), wanted);
+    link.start(api.session ? null : source.stream(), wanted, $("sound").checked);
   } catch (error) {
     if (error.status === 401) return login();
     onState({ name: "lost" });
@@ -141,9 +142,11 @@ function login() {
 
 async function use(kind, options = {}) {
   if (kind === "file" && !options.file) return $("file").click();
+  const sound = $("sound").checked;
   try {
-    await source.open(kind, { device: $("device").value, ...options });
+    await source.open(kind, { device: $("device").value, sound, ...options });
   } catch (error) {
+    if (sound && kind === "camera") return useSilently(options);
     return notice(inWords(error, kind), "Try again", () => use(kind, options));
   }
   notice("");
@@ -152,6 +155,13 @@ async function use(kind, options = {}) {
   if (kind === "camera") await listDevices();
   $("mirror").disabled = kind !== "camera";
   if (!link || !["live", "connecting", "full", "reconnecting"].includes(linkState)) await connect();
+}
+
+/** A microphone that is refused or absent should not keep the camera from being used. */
+async function useSilently(options) {
+  $("sound").checked = false;
+  await use("camera", options);
+  if (source.kind) notice("There is no sound: the browser gave this page no microphone.");
 }
 
 async function listDevices() {
@@ -213,6 +223,13 @@ $("file").onchange = () => {
 };
 $("device").onchange = () => use("camera");
 $("mirror").onchange = () => (source.mirror = $("mirror").checked);
+$("sound").onchange = async () => {
+  if (!source.kind && !link) return;
+  link?.stop();
+  linkState = "idle";
+  if (source.kind) await use(source.kind, { file: source.file });
+  else await connect();
+};
 source.onframe = () => view.live || view.draw();
 source.onended = (kind) => {
   stop();

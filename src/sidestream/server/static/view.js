@@ -11,6 +11,7 @@ export class View {
     this.context = canvas.getContext("2d", { alpha: false });
     this.source = source;
     this.remote = Object.assign(document.createElement("video"), { muted: true, playsInline: true, autoplay: true });
+    this.speaker = new Audio();
     this.compare = "result";
     this.wipe = 0.5;
     this.live = false;
@@ -34,10 +35,15 @@ export class View {
     next();
   }
 
+  hear(stream) {
+    this.speaker.srcObject = stream;
+    this.speaker.play().catch(() => {});
+  }
+
   /** Restyled pictures come: until then, and whenever they do not, people see themselves. */
   set restyled(live) {
     this.live = live;
-    if (!live) this.remote.srcObject = null;
+    if (!live) this.remote.srcObject = this.speaker.srcObject = null;
   }
 
   #arrived() {
@@ -135,9 +141,13 @@ export class View {
   }
 
   record(onstop) {
-    const types = ["video/mp4;codecs=avc1.42E01E", "video/webm;codecs=vp9", "video/webm"];
-    const type = types.find((one) => MediaRecorder.isTypeSupported(one));
     const stream = this.canvas.captureStream(30);
+    const sounds = this.speaker.srcObject?.getAudioTracks() ?? [];
+    const types = sounds.length
+      ? ["video/mp4;codecs=avc1.42E01E,mp4a.40.2", "video/webm;codecs=vp9,opus", "video/webm"]
+      : ["video/mp4;codecs=avc1.42E01E", "video/webm;codecs=vp9", "video/webm"];
+    const type = types.find((one) => MediaRecorder.isTypeSupported(one));
+    for (const track of sounds) stream.addTrack(track.clone());
     this.recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 8_000_000 });
     const parts = [];
     this.recorder.ondataavailable = (event) => event.data.size && parts.push(event.data);
