@@ -321,10 +321,10 @@ async def test_sound_is_as_late_as_the_picture(house: House):
     heard.append(time.monotonic() - voice.begin - 4)
     figures = (await house.http.get(f"/sessions/{caller.session}")).json()["figures"]
     showing.cancel()
-    assert 0.5 < figures["sound_delay"] < 0.75
-    assert figures["sound_delay"] == pytest.approx(figures["server_p50"], abs=0.1)
+    assert 0.5 < figures["sound_delay"] < 1.0
+    assert figures["sound_delay"] == pytest.approx(figures["server_p50"], abs=0.15)
     # What the network takes, and a jitter buffer that waits for a few packets, comes on top.
-    assert figures["sound_delay"] - 0.1 < heard[0] < figures["sound_delay"] + 0.4
+    assert figures["sound_delay"] - 0.15 < heard[0] < figures["sound_delay"] + 0.5
 
 
 async def watch(caller: Caller) -> None:
