@@ -75,6 +75,7 @@ class ServerConfig:
     host: str = "127.0.0.1"
     """Address to listen on; one that others can reach needs a token."""
     port: int = 8000
+    """Port to listen on; 0 takes one that is free."""
     token: str | None = field(default=None, repr=False)
     """What callers must know, 16 characters or more; random makes one. Better given in SIDESTREAM_TOKEN, where no process list shows it."""
     tls: bool = False
@@ -92,6 +93,7 @@ class ServerConfig:
     turn: str | None = None
     """A TURN server, such as turn:turn.example.org:3478; its password is taken from SIDESTREAM_TURN_PASSWORD."""
     turn_user: str | None = None
+    """Who we are to the TURN server."""
     interpolate: bool = False
     """Dissolve each restyled picture into the next, up to 30 a second; each is then shown up to one picture later, and fps counts none of those between."""
 
@@ -102,6 +104,8 @@ class ServerConfig:
             raise ConfigError(
                 f"token must have {MIN_TOKEN} characters or more, or be random, got {len(self.token)}"
             )
+        if self.turn_user is not None and self.turn is None:
+            raise ConfigError("turn_user is of no use without a TURN server: name that as well")
         for origin in self.allow_origin:
             if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?", origin):
                 raise ConfigError(
@@ -136,6 +140,7 @@ class LiveConfig:
     restarts: int = 3
     """How often the process is replaced within `restart_window`; after that the studio has failed."""
     restart_window: float = 60.0
+    """Seconds within which `restarts` counts."""
     backoff: float = 0.5
     """Before the second replacement in a row; doubles with each."""
     close_timeout: float = 2.0

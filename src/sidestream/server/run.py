@@ -83,7 +83,7 @@ def greeting(config: ServerConfig, port: int) -> list[str]:
         lines.append("the certificate is our own: the browser warns once, go on to the page")
     elif not security.is_loopback(config.host):
         lines.append("without --tls browsers give no camera to pages of another machine")
-    return lines
+    return [*lines, "the model is being loaded, and the page says when it is there; Ctrl-C ends"]
 
 
 def _hosts(host: str) -> list[str]:
