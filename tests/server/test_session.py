@@ -6,9 +6,9 @@ from server.conftest import BASE, Clock
 from server.fakes import FakeSeat, FakeStudio
 from sidestream.config_live import ServerLimits
 from sidestream.server.desk import Desk
+from sidestream.server.ending import Times, ending
 from sidestream.server.forms import Change
 from sidestream.server.refusal import Refusal
-from sidestream.server.session import Times, ending
 
 LIMITS = ServerLimits()
 GOING = Times(born=0, frame=1000, watched=1000, connected=True)

@@ -7,7 +7,6 @@ import json
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from aiortc import RTCPeerConnection
 from aiortc.mediastreams import MediaStreamTrack
@@ -18,6 +17,7 @@ from sidestream.live.studio import Seat, State
 from sidestream.media.capture import Sound
 from sidestream.server import sound, stamp
 from sidestream.server.desk import Desk
+from sidestream.server.ending import Times, ending
 from sidestream.server.forms import Change, Condition, Shown
 from sidestream.server.pace import Ages, Lag
 from sidestream.server.peer import Ends, Peer, Receive, has_sound
@@ -27,32 +27,6 @@ from sidestream.server.steps import Picture
 from sidestream.server.track import Restyled, Taken, receive
 
 REMEMBERED_STAMPS = 256
-
-
-@dataclass(frozen=True)
-class Times:
-    """When things last happened to a session."""
-
-    born: float
-    frame: float | None = None
-    watched: float | None = None
-    """Somebody was there to see it."""
-    connected: bool = False
-
-
-def ending(now: float, times: Times, limits: ServerLimits = SERVER_LIMITS) -> str:
-    """Why a session ends now, in a sentence; empty while it goes on."""
-    if now - times.born > limits.session_seconds:
-        return (
-            f"The session has lasted {limits.session_seconds / 3600:g} hours, which is the longest."
-        )
-    if not times.connected and now - times.born > limits.connect_seconds:
-        return f"No connection came about within {limits.connect_seconds:g} seconds."
-    if times.connected and now - (times.frame or times.born) > limits.close_seconds:
-        return f"No picture came for {limits.close_seconds:g} seconds."
-    if now - (times.watched or times.born) > limits.unwatched_seconds:
-        return f"Nobody watched for {limits.unwatched_seconds:g} seconds."
-    return ""
 
 
 class Session:
