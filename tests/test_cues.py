@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from clips import write_clip
 from commands import Runner
 from sidestream.config import LIMITS
-from sidestream.cues import Cue, Cues, cued
+from sidestream.cues import Cue, Cues, blend, cued, wish
 from sidestream.errors import PromptError
 from sidestream.media.open import open_source
 from sidestream.types import Controls, Frame
@@ -140,6 +140,42 @@ def test_weights_are_shares(seconds: float):
     if not isinstance(prompt, str):
         assert sum(weight for _, weight in prompt) == pytest.approx(1)
         assert all(0 < weight < 1 for _, weight in prompt)
+
+
+@given(
+    st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=4, unique=True),
+    st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=4, unique=True),
+    st.floats(0, 1),
+)
+def test_a_blend_can_be_asked_for_and_never_leaves_out_what_comes(before, after, share):
+    prompt = blend(
+        tuple((text, 2.0) for text in before), tuple((text, 1.0) for text in after), share
+    )
+    controls = Controls(prompt=prompt)
+    assert set(after) <= {text for text, _ in controls.prompts}
+    if len(set(before) | set(after)) <= LIMITS.prompts_at_once:
+        assert controls.total_weight == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (" a  tree ", ("a tree", 0.0)),
+        ("[fade 1.5] a tree", ("a tree", 1.5)),
+        ("a [fade 2] tree", ("a [fade 2] tree", 0.0)),
+        ("[fade 60] a\ntree", ("a tree", 60.0)),
+    ],
+)
+def test_a_wish_may_begin_with_a_fade(text, found):
+    assert wish(text) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["[fade 61] a", "[fade] a", "[fade 1]a", "[fade 1] ", "", "x" * 401]
+)
+def test_a_wish_that_cannot_be_had_is_refused(text):
+    with pytest.raises(PromptError):
+        wish(text)
 
 
 def test_controls_are_set_only_when_the_prompt_changes():

@@ -322,6 +322,18 @@ def test_a_full_disk_ends_the_show_and_keeps_what_is_whole(tmp_path: Path):
     assert "Traceback" not in error
 
 
+def test_between_pictures_that_come_slowly_others_are_shown(live, tmp_path: Path):
+    out = tmp_path / "out.mp4"
+    how = (*INK, "--seconds", 3, "--fps", 25)
+    studio = InvertingStudio(seconds=0.2)
+    code, said, report = live(PATTERN, out, *how, "--interpolate", studio=studio)
+    assert code == 0 and report["frames_between"] > 20
+    assert f"{report['frames_between']} pictures between restyled ones" in said
+    assert report["frames_shown"] < 16 and report["fps"] < 6
+    found = levels(out)
+    assert len(found) == report["frames_out"]
+
+
 def test_lines_from_a_pipe_are_prompts_where_that_is_asked_for(tmp_path: Path):
     reader, writer = os.pipe()
     process = stage(
@@ -382,6 +394,7 @@ REFUSED = [
     ((PATTERN, "out.gif", *INK), 2, "live video goes into .mp4, .mov, .mkv"),
     ((PATTERN, "absent/out.mp4", *INK), 4, "there is no folder absent"),
     ((PATTERN, "virtualcam", *INK), 4, "pip install 'sidestream[virtualcam]'"),
+    ((PATTERN, "ndi:stage", *INK), 4, "NDI needs cyndilib: pip install 'sidestream[ndi]'"),
     ((PATTERN, "none", "--also", "none", *INK), 2, "a sink is given twice"),
     ((PATTERN, "none"), 2, "how should the picture look? Give --prompt or --cues"),
     ((PATTERN, "none", *INK, "--cues", "c.txt"), 2, "--prompt and --cues both say"),
@@ -400,7 +413,8 @@ REFUSED = [
 )
 def test_what_cannot_be(arguments, code: int, sentence: str, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sidestream.live.virtualcam.find_spec", lambda name: None)
+    for module in ("virtualcam", "ndi"):
+        monkeypatch.setattr(f"sidestream.live.{module}.find_spec", lambda name: None)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("precious")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -17,21 +17,47 @@ from sidestream.recipe import Recipe
 
 if TYPE_CHECKING:
     from sidestream.flags import Live, Serve
+    from sidestream.live.perform import LiveReport
+    from sidestream.live.programme import Programme
     from sidestream.live.studio import Studio
 
     OpenStudio = Callable[..., Studio]
 
 
 def live(command: Live, printer: Printer, studio: OpenStudio) -> int:
-    from sidestream.live.perform import Programme, perform
+    from sidestream.live.perform import perform
     from sidestream.live.terminal import StatusLine
+
+    programme = _programme(command)
+    with stopping() as caught:
+        report = perform(
+            programme,
+            lambda size: studio(
+                command.model,
+                command.loading,
+                stream=command.stream,
+                seats=1,
+                warm=size,
+                live=command.studio,
+            ),
+            stop=lambda: bool(caught),
+            status=StatusLine(),
+        )
+    for line in _told(report):
+        printer.say(line)
+    printer.json(asdict(report))
+    return EXIT_CODES[caught[0]] if caught else 0
+
+
+def _programme(command: Live) -> Programme:
+    from sidestream.live.programme import Programme
     from sidestream.media.pixels import fitted_size
     from sidestream.types import Controls
 
     prompt, stream = prompt_of(command), command.stream
     entry = zoo.find(command.model, command.loading.revision)
     recipe = Recipe(prompt=prompt, model=command.model, stream=stream, loading=command.loading)
-    programme = Programme.checked(
+    return Programme.checked(
         command.source,
         (command.sink, *command.also),
         controls=Controls.of(stream, prompt.at(0) if isinstance(prompt, Cues) else prompt),
@@ -42,33 +68,22 @@ def live(command: Live, printer: Printer, studio: OpenStudio) -> int:
         size_of=lambda width, height: fitted_size(width, height, stream, entry.pixels),
         metadata=recipe.metadata(),
     )
-    with stopping() as caught:
-        report = perform(
-            programme,
-            lambda size: studio(
-                command.model,
-                command.loading,
-                stream=stream,
-                seats=1,
-                warm=size,
-                live=command.studio,
-            ),
-            stop=lambda: bool(caught),
-            status=StatusLine(),
-        )
+
+
+def _told(report: LiveReport) -> Iterator[str]:
     late = ""
     if report.latency_p50 is not None and report.latency_p95 is not None:
         late = f", {1000 * report.latency_p50:.0f} ms late (p95 {1000 * report.latency_p95:.0f})"
-    printer.say(
+    yield (
         f"{counted(report.frames_in)} in {report.seconds:.1f} s: {report.frames_shown} shown restyled,"
         f" {report.fps:.1f} fps{late}; {report.frames_dropped} dropped, {report.reconnects} reconnects"
     )
+    if report.frames_between:
+        yield f"{report.frames_between} pictures between restyled ones were shown as well"
     for one in report.sinks:
-        printer.say(
+        yield (
             f"{one['name']}: {counted(one['written'])}, {one['dropped']} dropped, {one['reconnects']} reconnects"
         )
-    printer.json(asdict(report))
-    return EXIT_CODES[caught[0]] if caught else 0
 
 
 def serve(command: Serve, printer: Printer) -> int:

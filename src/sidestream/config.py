@@ -60,6 +60,8 @@ class Limits:
     prompt_characters: int = 400
     prompt_tokens: int = 128
     prompts_at_once: int = 4
+    fade_seconds: float = 60.0
+    """In which a prompt that is asked for may take over, at most."""
     min_source_pixels: int = 16
     """A picture smaller than this many pixels on a side is refused."""
     max_source_pixels: int = 4096 * 4096

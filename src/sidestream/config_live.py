@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -24,6 +25,12 @@ class ServerLimits:
     """After so many that cannot be read, a connection is closed."""
     calls_per_second: float = 50.0
     """From one address, each of them answered; bursts may be twice as long."""
+    request_seconds: float = 15.0
+    """A connection without a whole request, or between two of them, is cut off after this."""
+    connections_per_address: int = 64
+    """Of HTTP; what is beyond is told to come later."""
+    sessions_per_address: int = 4
+    """From one address, this machine's own left out: that may be a proxy's."""
     addresses: int = 1024
     """Addresses whose calls and failed logins are remembered."""
     failed_logins: int = 10
@@ -68,6 +75,7 @@ class ServerConfig:
     host: str = "127.0.0.1"
     """Address to listen on; one that others can reach needs a token."""
     port: int = 8000
+    """Port to listen on; 0 takes one that is free."""
     token: str | None = field(default=None, repr=False)
     """What callers must know, 16 characters or more; random makes one. Better given in SIDESTREAM_TOKEN, where no process list shows it."""
     tls: bool = False
@@ -76,6 +84,8 @@ class ServerConfig:
     """Where that certificate is kept, or cert.pem and key.pem of your own."""
     allow_host: tuple[str, ...] = ()
     """Other names that the server may be called by."""
+    allow_origin: tuple[str, ...] = ()
+    """Other sites whose pages may send by WHIP and watch by WHEP, such as https://studio.example."""
     seats: int = 8
     """People who are restyled at once; who comes later waits in a queue."""
     stun: str | None = None
@@ -83,6 +93,9 @@ class ServerConfig:
     turn: str | None = None
     """A TURN server, such as turn:turn.example.org:3478; its password is taken from SIDESTREAM_TURN_PASSWORD."""
     turn_user: str | None = None
+    """Who we are to the TURN server."""
+    interpolate: bool = False
+    """Dissolve each restyled picture into the next, up to 30 a second; each is then shown up to one picture later, and fps counts none of those between."""
 
     def __post_init__(self) -> None:
         within(0, 65535, port=self.port)
@@ -91,6 +104,13 @@ class ServerConfig:
             raise ConfigError(
                 f"token must have {MIN_TOKEN} characters or more, or be random, got {len(self.token)}"
             )
+        if self.turn_user is not None and self.turn is None:
+            raise ConfigError("turn_user is of no use without a TURN server: name that as well")
+        for origin in self.allow_origin:
+            if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?", origin):
+                raise ConfigError(
+                    f"allow_origin must be like https://studio.example, in small letters and without a path, got {origin!r}"
+                )
         for name, given, kinds in (
             ("stun", self.stun, ("stun:", "stuns:")),
             ("turn", self.turn, ("turn:", "turns:")),
@@ -120,6 +140,7 @@ class LiveConfig:
     restarts: int = 3
     """How often the process is replaced within `restart_window`; after that the studio has failed."""
     restart_window: float = 60.0
+    """Seconds within which `restarts` counts."""
     backoff: float = 0.5
     """Before the second replacement in a row; doubles with each."""
     close_timeout: float = 2.0
@@ -169,14 +190,16 @@ class ShowConfig:
     """Stop after this time. Default: until Ctrl-C, or the end of a file."""
     output: Size | None = None
     """Size WxH of the pictures that go out. Default: the working size."""
+    interpolate: bool = False
+    """Dissolve each restyled picture into the next where more go out than are made; each is then shown one picture later, and fps counts none of those between."""
     loop: bool = False
     """Begin a file again at its end."""
     sound: bool = True
     """Carry sound along, delayed like the picture; for files, RTMP and RTSP."""
     osc: int | None = None
-    """Listen for OSC on this UDP port of this machine: /sidestream/prompt, strength, stability, steps and seed."""
+    """Listen for OSC on this UDP port of this machine: /sidestream/prompt, strength, stability, steps and seed; a prompt may begin with [fade SECONDS]."""
     stdin: bool = False
-    """Read prompts, one a line, from a pipe too; on a terminal they are read anyway."""
+    """Read prompts, one a line, from a pipe too; on a terminal they are read anyway. [fade 2] before one lets it fade in."""
 
     def __post_init__(self) -> None:
         if self.fps is not None:

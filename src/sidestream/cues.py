@@ -19,9 +19,56 @@ if TYPE_CHECKING:
 
 FORM = "`TIME PROMPT` such as `0:04 [fade 1.5] turn this into a watercolor`"
 _NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
-_LINE = re.compile(
-    rf"(?:(?P<minutes>\d{{1,6}}):)?(?P<seconds>{_NUMBER})\s+(?:\[fade\s+(?P<fade>{_NUMBER})\]\s+)?(?P<prompt>\S.*)"
-)
+_FADED = rf"(?:\[fade\s+(?P<fade>{_NUMBER})\]\s+)?(?P<prompt>\S.*)"
+_LINE = re.compile(rf"(?:(?P<minutes>\d{{1,6}}):)?(?P<seconds>{_NUMBER})\s+{_FADED}")
+_WISH = re.compile(_FADED, re.DOTALL)
+
+
+def blend(before: Prompts, after: Prompts, share: float) -> Prompts:
+    """This share of one, and the rest of the other; of more prompts than can be had at once, those that weigh most."""
+    weights: dict[str, float] = {}
+    for prompts, part in ((before, 1 - share), (after, share)):
+        weighted = ((prompts, 1.0),) if isinstance(prompts, str) else prompts
+        total = sum(weight for _, weight in weighted)
+        for text, weight in weighted:
+            weights[text] = weights.get(text, 0.0) + part * weight / total
+    if len(weights) == 1:
+        return next(iter(weights))
+    # What comes is never left out: it may weigh nothing yet.
+    kept = sorted(weights, key=lambda text: (text not in _texts(after), -weights[text]))
+    kept = kept[: LIMITS.prompts_at_once]
+    return tuple((text, weight) for text, weight in weights.items() if text in kept)
+
+
+@dataclass(frozen=True)
+class Fade:
+    """A prompt that takes over from what held before, within some seconds; 0: at once."""
+
+    before: Prompts
+    after: Prompts
+    begin: float
+    seconds: float
+
+    def at(self, now: float) -> Prompts:
+        return self.after if self.over(now) else blend(self.before, self.after, self._share(now))
+
+    def over(self, now: float) -> bool:
+        return now - self.begin >= self.seconds
+
+    def _share(self, now: float) -> float:
+        return max(0.0, now - self.begin) / self.seconds
+
+
+def wish(text: str) -> tuple[str, float]:
+    """A prompt that is asked for while a stream runs, and the seconds of the `[fade SECONDS]` before it."""
+    match = _WISH.fullmatch(text.strip())
+    prompt = clean(match["prompt"] if match else text)
+    fade = float((match and match["fade"]) or 0)
+    if prompt.startswith("[fade"):
+        raise PromptError(f"expected `[fade 1.5] a pencil sketch`, got {prompt[:60]!r}")
+    if fade > LIMITS.fade_seconds:
+        raise PromptError(f"a fade has at most {LIMITS.fade_seconds:g} seconds, got {fade:g}")
+    return prompt, fade
 
 
 @dataclass(frozen=True)
@@ -84,7 +131,7 @@ class Cues:
         if share >= 1:
             return cue.prompt
         before = self.cues[place - 1].prompt
-        return before if share <= 0 else ((before, 1 - share), (cue.prompt, share))
+        return before if share <= 0 else blend(before, cue.prompt, share)
 
     def __str__(self) -> str:
         return "".join(f"{cue}\n" for cue in self.cues)
@@ -99,6 +146,10 @@ def cued(frames: Iterable[Frame], opened: OpenStream, cues: Cues) -> Iterator[Fr
         if prompt != opened.controls.prompt:
             opened.controls = replace(opened.controls, prompt=prompt)
         yield frame
+
+
+def _texts(prompts: Prompts) -> set[str]:
+    return {prompts} if isinstance(prompts, str) else {text for text, _ in prompts}
 
 
 def _decimal(value: float) -> str:

@@ -95,7 +95,7 @@ class Live(Command):
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
     """camera, camera:N, screen, pattern, pattern:WxH, a URL (rtsp, rtmp, http, https, srt), or a file, played at its own pace."""
     sink: Annotated[Positional[str], arg(metavar="SINK")]
-    """A file (.mp4, .mov, .mkv), page or page:PORT for a page on this machine, a URL to push to (rtmp, rtsp), virtualcam, or none."""
+    """A file (.mp4, .mov, .mkv), page or page:PORT for a page on this machine, a URL to push to (rtmp, rtsp), virtualcam, ndi or ndi:NAME, or none."""
     also: Annotated[tuple[str, ...], arg(metavar="SINK")] = ()
     """More sinks at the same time."""
     prompt: Text = ""

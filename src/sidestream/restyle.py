@@ -15,7 +15,7 @@ from sidestream.cues import Cues, cued
 from sidestream.errors import ConfigError, ModelError
 from sidestream.media.open import open_source
 from sidestream.media.pixels import fitted_size
-from sidestream.media.sink import check_output, open_sink
+from sidestream.media.sink import VideoSink, check_output, open_sink
 from sidestream.media.target import target
 from sidestream.media.video import VideoSource
 from sidestream.models import zoo
@@ -68,16 +68,8 @@ def restyle(
             source_path, start=options.start, duration=options.duration, strict=options.strict
         ) as source,
         begin(stylizer, recipe) as opened,
-        open_sink(
-            target_path,
-            size=output_size(source, recipe.stream, options, stylizer.built.entry.pixels),
-            rate=source.rate,
-            source_path=source_path,
-            metadata=recipe.metadata(options),
-            overwrite=options.overwrite,
-            faststart=options.faststart,
-            crf=options.crf,
-            compare=options.compare == "side",
+        result(
+            target_path, source, source_path, recipe, options, stylizer.built.entry.pixels
         ) as sink,
     ):
         stopped = deliver(
@@ -154,6 +146,28 @@ def _check_adapter(name: str) -> None:
         raise ModelError(
             f"the adapter {name} cannot be read ({error.strerror}): give none, default or a .safetensors file"
         ) from error
+
+
+def result(
+    target_path: Place,
+    source: VideoSource,
+    source_path: Place,
+    recipe: Recipe,
+    options: FileOptions,
+    pixels: int,
+) -> VideoSink:
+    """What a source is restyled into; `pixels` is the model's own number of them."""
+    return open_sink(
+        target_path,
+        size=output_size(source, recipe.stream, options, pixels),
+        rate=source.rate,
+        source_path=source_path,
+        metadata=recipe.metadata(options),
+        overwrite=options.overwrite,
+        faststart=options.faststart,
+        crf=options.crf,
+        compare=options.compare == "side",
+    )
 
 
 def output_size(

@@ -13,11 +13,10 @@ from sidestream.errors import ConfigError
 from sidestream.live.take import PART, Change, controls_at, read_changes, source_of
 from sidestream.media.metadata import read_metadata
 from sidestream.media.open import open_source
-from sidestream.media.sink import open_sink
 from sidestream.models import zoo
 from sidestream.recipe import Again, FileOptions, Recipe
 from sidestream.report import Meter, Report
-from sidestream.restyle import check, deliver, output_size, settled
+from sidestream.restyle import check, deliver, result, settled
 from sidestream.stylizer import OpenStream, Stylizer
 from sidestream.types import Controls, Frame
 
@@ -45,6 +44,10 @@ class Take:
             for change in read_changes(folder)
         )
         return cls(folder, source, settled(recipe), changes)
+
+    @property
+    def warnings(self) -> list[str]:
+        return [f"the recording of {self.folder} was cut off"] if self.source.name == PART else []
 
     def check(self, target: str | PathLike[str], options: FileOptions) -> None:
         """Refuses, before a model is loaded, what can be seen to fail."""
@@ -78,17 +81,7 @@ def retake(
             take.source, start=options.start, duration=options.duration, strict=options.strict
         ) as source,
         stylizer.open(first.prompt, recipe.stream) as opened,
-        open_sink(
-            target,
-            size=output_size(source, recipe.stream, options, stylizer.built.entry.pixels),
-            rate=source.rate,
-            source_path=take.source,
-            metadata=recipe.metadata(options),
-            overwrite=options.overwrite,
-            faststart=options.faststart,
-            crf=options.crf,
-            compare=options.compare == "side",
-        ) as sink,
+        result(target, source, take.source, recipe, options, stylizer.built.entry.pixels) as sink,
     ):
         stopped = deliver(
             opened,
@@ -99,7 +92,6 @@ def retake(
             progress=progress,
             stop=stop,
         )
-    cut = [f"the recording of {take.folder} was cut off"] if take.source.name == PART else []
     return meter.report(
         sink.frames,
         expected=source.expected_frames,
@@ -109,7 +101,7 @@ def retake(
             **asdict(options),
             **recipe.configuration(),
         },
-        warnings=[*cut, *stylizer.built.notes, *source.warnings, *sink.warnings],
+        warnings=[*take.warnings, *stylizer.built.notes, *source.warnings, *sink.warnings],
         stopped=stopped,
     )
 

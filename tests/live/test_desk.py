@@ -71,6 +71,49 @@ def test_cues_fade_and_a_wish_holds_until_the_next_one():
     assert desk.settle(seat, 7.0) == {"prompt": "chalk"}
 
 
+def test_a_wish_may_fade_in_and_is_followed_by_another_on_the_way():
+    desk, seat = Desk(), StillSeat()
+    desk.ask(prompt="ink")
+    desk.settle(seat, 0.0)
+    desk.ask(prompt="[fade 2] oil")
+    assert desk.settle(seat, 1.0) == {"prompt": (("ink", 1.0), ("oil", 0.0))}
+    assert desk.settle(seat, 2.0) == {"prompt": (("ink", 0.5), ("oil", 0.5))}
+    desk.ask(prompt="[fade 4] chalk")
+    desk.settle(seat, 2.0)
+    assert dict(desk.settle(seat, 4.0)["prompt"]) == {"ink": 0.25, "oil": 0.25, "chalk": 0.5}
+    assert desk.settle(seat, 6.0) == {"prompt": "chalk"}
+    assert desk.settle(seat, 7.0) == {}
+    desk.ask(prompt="[fade 2] oil")
+    desk.settle(seat, 8.0)
+    desk.ask(prompt="neon")
+    assert desk.settle(seat, 9.0) == {"prompt": "neon"}
+
+
+@pytest.mark.parametrize("words", ["[fade 61] oil", "[fade x] oil", "[fade 2] "])
+def test_a_fade_that_cannot_be_read_is_refused_and_the_one_before_goes_on(words: str):
+    told: list[str] = []
+    desk, seat = Desk(refused=told.append), StillSeat()
+    desk.ask(prompt="[fade 2] ink")
+    desk.settle(seat, 0.0)
+    desk.ask(prompt=words)
+    desk.settle(seat, 1.0)
+    assert len(told) == 1 and "fade" in told[0]
+    assert desk.settle(seat, 2.0) == {"prompt": "ink"}
+
+
+def test_a_fade_that_the_studio_refuses_ends():
+    class Refusing(StillSeat):
+        def change(self, controls):
+            raise ConfigError("too many words for this studio")
+
+    told: list[str] = []
+    desk, seat = Desk(refused=told.append), Refusing()
+    desk.ask(prompt="[fade 2] oil")
+    for moment in range(5):
+        desk.settle(seat, moment / 10)
+    assert 1 <= len(told) <= 2
+
+
 def test_a_seed_or_size_is_no_change_where_it_is_the_same():
     desk, seat = Desk(), StillSeat()
     desk.ask(seed=seat.controls.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -24,7 +25,16 @@ SIZE = Size(32, 32)
 class World:
     """A clock, a source at 25 frames a second, a model that takes 0.1 s, and a sink."""
 
-    def __init__(self, *, until: float = 1e9, late: float = 0.1, sound: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        until: float = 1e9,
+        late: float = 0.1,
+        sound: bool = False,
+        every: float = 0.04,
+        levels: Sequence[int] = (10,),
+    ) -> None:
+        self.every, self.levels = every, levels
         self.now, self.until, self.late, self.sound = 500.0, 500 + until, late, sound
         self.away: tuple[float, float] = (0.0, 0.0)
         self.next = self.now
@@ -44,10 +54,11 @@ class World:
         begin, end = self.away
         if self.now < self.next or begin <= self.now - 500 < end or self.next > self.until:
             return None
-        stamp, self.next = self.next, self.next + 0.04
+        stamp, self.next = self.next, self.next + self.every
         if self.now - stamp > 1:
-            stamp, self.next = self.now, self.now + 0.04
-        return frame_at(np.full((32, 32, 3), 10, np.uint8), stamp, 0)
+            stamp, self.next = self.now, self.now + self.every
+        level = self.levels[self.submitted % len(self.levels)]
+        return frame_at(np.full((32, 32, 3), level, np.uint8), stamp, 0)
 
     @property
     def ended(self) -> bool:
@@ -74,7 +85,7 @@ class World:
     def put(self, item: Frame | Heard) -> None:
         self.put_items.append(item)
 
-    def show(self, desk: Desk | None = None, rate: int = 30) -> Show:
+    def show(self, desk: Desk | None = None, rate: int = 30, interpolate: bool = False) -> Show:
         return Show(
             self,  # type: ignore[arg-type]
             self,  # type: ignore[arg-type]
@@ -84,6 +95,7 @@ class World:
             size=SIZE,
             shape="crop",
             limits=ShowLimits(),
+            interpolate=interpolate,
             clock=self.clock,
         )
 
@@ -107,6 +119,31 @@ def test_pictures_go_out_at_a_steady_beat_whatever_comes_in():
     assert show.tally.frames_shown == pytest.approx(97, abs=4)
     middle, most = show.tally.latency(0.5), show.tally.latency(0.95)
     assert middle is not None and most is not None and 0.1 <= middle <= most < 0.2
+
+
+def test_between_two_pictures_one_dissolves_into_the_next_and_none_of_it_counts():
+    world = World(every=0.2, levels=range(0, 200, 10))
+    show = world.show(interpolate=True)
+    world.play(show, 4.0)
+    levels = [int(frame.pixels.mean()) for frame in world.pictures[40:]]
+    steps = np.abs(np.diff(levels))
+    assert np.median(steps) in (1, 2)  # 10 levels in six steps
+    assert {255 - level for level in range(0, 200, 10)} & set(
+        levels
+    )  # the restyled ones themselves
+    assert show.tally.frames_shown == pytest.approx(20, abs=3)
+    assert show.tally.frames_between > 60
+    assert show.tally.frames_out == len(world.pictures)
+    late = show.tally.latency(0.5)
+    assert late is not None and 0.3 <= late < 0.45  # the model's 0.1 s, and one picture
+
+
+def test_unless_it_is_asked_for_nothing_is_shown_between():
+    world = World(every=0.2, levels=range(0, 200, 10))
+    show = world.show()
+    world.play(show, 2.0)
+    assert {int(frame.pixels.mean()) for frame in world.pictures} <= set(range(65, 256, 10))
+    assert show.tally.frames_between == 0
 
 
 def test_while_a_source_is_away_its_last_picture_is_held():

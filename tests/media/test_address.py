@@ -40,6 +40,8 @@ def test_sources(text: str, kind: str, value: str):
         ("page:1", "page", "1"),
         ("rtmp://host/live/key", "push", "rtmp://host/live/key"),
         ("virtualcam", "virtualcam", ""),
+        ("ndi", "ndi", ""),
+        ("ndi:stage", "ndi", "stage"),
         ("virtualcam:/dev/video2", "virtualcam", "/dev/video2"),
         ("none", "nothing", ""),
     ],

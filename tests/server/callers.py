@@ -13,7 +13,7 @@ import aiortc
 import httpx
 import numpy as np
 from aiortc.mediastreams import MediaStreamTrack
-from av import VideoFrame
+from av import AudioFrame, VideoFrame
 
 from sidestream.server import stamp
 from sidestream.server.security import Guard
@@ -51,6 +51,30 @@ class Camera(MediaStreamTrack):
         return frame
 
 
+class Voice(MediaStreamTrack):
+    """A tone of 440 Hz, in pieces of 20 ms."""
+
+    kind = "audio"
+
+    def __init__(self, loud: Callable[[float], bool] = lambda seconds: True) -> None:
+        """`loud` says when it sounds, by the seconds since it began."""
+        super().__init__()
+        self.loud = loud
+        self.begin = time.monotonic()
+        self.pieces = 0
+
+    async def recv(self) -> AudioFrame:
+        self.pieces += 1
+        await asyncio.sleep(max(0.0, self.begin + self.pieces / 50 - time.monotonic()))
+        at = (self.pieces * 960 + np.arange(960)) / 48_000
+        level = 12_000 if self.loud(self.pieces / 50) else 0
+        wave = (np.sin(2 * np.pi * 440 * at) * level).astype(np.int16)
+        frame = AudioFrame.from_ndarray(np.repeat(wave, 2)[None], format="s16", layout="stereo")
+        frame.sample_rate, frame.time_base = 48_000, Fraction(1, 48_000)
+        frame.pts = self.pieces * 960
+        return frame
+
+
 class Caller:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
@@ -59,6 +83,7 @@ class Caller:
         self.heard: list[dict[str, Any]] = []
         self.session = ""
         self.track: MediaStreamTrack | None = None
+        self.sound: MediaStreamTrack | None = None
         self.pts: list[int] = []
         self.channel.on("message", lambda text: self.heard.append(json.loads(text)))
         self.connection.on("track", self._on_track)
@@ -92,6 +117,13 @@ class Caller:
         self.pts.append(frame.pts)
         return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
+    async def hear(self) -> float:
+        """The loudest sample of the next piece that comes back."""
+        await until(lambda: self.sound is not None)
+        async with asyncio.timeout(20):
+            frame = await self.sound.recv()  # type: ignore[union-attr]
+        return float(np.abs(frame.to_ndarray().astype(int)).max())
+
     async def see(self, right: Callable[[Pixels], bool]) -> Pixels:
         async with asyncio.timeout(20):
             while not right(picture := await self.picture()):
@@ -105,11 +137,14 @@ class Caller:
         await self.connection.close()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        self.track = track
+        if track.kind == "audio":
+            self.sound = track
+        else:
+            self.track = track
 
 
-def http_to(app: Guard, **headers: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 5000))
+def http_to(app: Guard, address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(address, 5000))
     return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,9 +17,17 @@ TINTS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
 def paint(pixels: Pixels, controls: Controls) -> Pixels:
-    """Inverted, or half of it a colour that the prompt names."""
+    """Inverted, or half of it a colour that the prompt names; of several prompts, each by its weight."""
+    parts = [
+        _tinted(pixels, text).astype(np.float32) * weight / controls.total_weight
+        for text, weight in controls.prompts
+    ]
+    return np.sum(parts, axis=0).astype(np.uint8)
+
+
+def _tinted(pixels: Pixels, prompt: str) -> Pixels:
     for name, tint in TINTS.items():
-        if name in str(controls.prompt):
+        if name in prompt:
             return ((pixels // 2) + np.array(tint, np.uint8) // 2).astype(np.uint8)
     return 255 - pixels
 
@@ -31,6 +41,7 @@ class FakeSeat:
     closed: bool = False
     origin: str = "restyled"
     newest: Shown | None = None
+    made: deque[tuple[float, Shown]] = field(default_factory=deque[tuple[float, Shown]])
 
     def change(self, controls: Controls) -> int:
         if "unreadable" in str(controls.prompt):
@@ -41,9 +52,11 @@ class FakeSeat:
 
     def submit(self, pixels: Pixels, stamp: float) -> None:
         self.submitted += 1
+        if self.submitted % self.studio.every:
+            return
         height, width = (side // 32 * 32 for side in pixels.shape[:2])
         restyled = paint(pixels[: max(height, 32), : max(width, 32)], self.controls)
-        self.newest = Shown(
+        made = Shown(
             restyled,
             stamp,
             self.submitted,
@@ -51,10 +64,13 @@ class FakeSeat:
             self.origin,
             "wait",  # type: ignore[arg-type]
         )
+        self.made.append((time.monotonic() + self.studio.seconds, made))
 
     def shown(self) -> Shown | None:
         if self.studio.broken:
             raise RuntimeError("a fault that a test asked for")
+        while self.made and self.made[0][0] <= time.monotonic():
+            self.newest = self.made.popleft()[1]
         return self.newest
 
     def stats(self) -> Mapping[str, float]:
@@ -68,6 +84,10 @@ class FakeSeat:
 @dataclass
 class FakeStudio:
     places: int = 8
+    every: int = 1
+    """Of so many frames one is restyled."""
+    seconds: float = 0.0
+    """How long each takes."""
     state: State = State("ok")
     seats: list[FakeSeat] = field(default_factory=list[FakeSeat])
     closed: bool = False

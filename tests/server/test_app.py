@@ -89,6 +89,9 @@ def test_a_session_is_read_and_changed(client, session):
         '{"strength": 1.01}',
         '{"strength": "canary"}',
         '{"steps": 0}',
+        '{"prompt": "canary", "fade": 61}',
+        '{"prompt": "canary", "fade": -1}',
+        '{"fade": 1}',
         '{"steps": 9}',
         '{"seed": -1}',
         '{"seed": true}',
@@ -180,6 +183,11 @@ schema = schemathesis.openapi.from_dict(APP.openapi())
 
 @schemathesis.serializer("application/sdp")
 def as_text(context, value):
+    return str(value).encode("utf-8", "replace")
+
+
+@schemathesis.serializer("application/trickle-ice-sdpfrag")
+def as_fragment(context, value):
     return str(value).encode("utf-8", "replace")
 
 

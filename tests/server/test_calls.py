@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
+import time
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from server.callers import Camera, mean, until
+from server.callers import Caller, Camera, Voice, http_to, mean, until
 from server.conftest import House
 from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.live.studio import State
@@ -46,6 +48,17 @@ async def test_a_prompt_by_data_channel_shows_in_the_pixels_and_is_acknowledged(
     await caller.see(lambda pixels: mean(pixels)[2] > 150 > 90 > mean(pixels)[0])
     await until(lambda: any(one["revision"] == 1 for one in caller.told("shown")))
     assert caller.told("controls")[-1]["controls"]["prompt"] == "all blue"
+
+
+async def test_a_prompt_that_fades_in_is_seen_on_its_way(house: House):
+    caller = house.caller()
+    await caller.call(Camera((100, 100, 100)), controls={"prompt": "red"})
+    await caller.see(lambda pixels: mean(pixels)[0] > 150 > 90 > mean(pixels)[2])
+    place = f"/sessions/{caller.session}/controls"
+    answer = await house.http.patch(place, json={"prompt": "blue", "fade": 2.0})
+    assert answer.json()["prompt"] == "blue"
+    await caller.see(lambda pixels: all(90 < mean(pixels)[part] < 140 for part in (0, 2)))
+    await caller.see(lambda pixels: mean(pixels)[2] > 150 > 90 > mean(pixels)[0])
 
 
 async def test_whoever_changes_a_control_every_page_of_the_session_hears_of_it(house: House):
@@ -121,6 +134,29 @@ class TestWithShortTimes:
         assert (await house.http.post("/offer", json={"sdp": sdp})).status_code == 200
         assert len(house.sessions) == 1
         await until(lambda: len(house.sessions) == 0)
+
+
+class TestFromOneAddress:
+    @pytest.fixture
+    def limits(self) -> ServerLimits:
+        return ServerLimits(sessions_per_address=2)
+
+    async def test_there_are_so_many_sessions_and_no_more(self, house: House):
+        async with http_to(house.app, "10.0.0.9") as far, http_to(house.app, "10.0.0.10") as other:
+            offers = [await house.caller().offer(Camera()) for _ in range(4)]
+            answers = [await far.post("/offer", json={"sdp": sdp}) for sdp in offers[:3]]
+            assert [one.status_code for one in answers] == [200, 200, 429]
+            assert answers[2].json()["error"] == "share"
+            assert "2 sessions are open" in answers[2].json()["message"]
+            assert len(house.sessions.line) == 0
+            assert (await other.post("/offer", json={"sdp": offers[3]})).status_code == 200
+            await far.delete(f"/sessions/{answers[0].json()['session']}")
+            again = await house.caller().offer(Camera())
+            assert (await far.post("/offer", json={"sdp": again})).status_code == 200
+
+    async def test_this_machines_own_address_may_be_a_proxys(self, house: House):
+        answers = [await house.caller().call(Camera()) for _ in range(3)]
+        assert [one.status_code for one in answers] == [200] * 3
 
 
 class TestWithTwoSeats:
@@ -253,13 +289,67 @@ async def test_a_whip_client_sends_and_a_whep_player_watches(house: House):
     assert (await house.http.delete(made.headers["location"])).status_code == 204
 
 
-async def test_sound_is_not_taken(house: House):
+def sounds(sdp: str) -> list[str]:
+    """Which way sound goes, for each of the ways that were offered."""
+    return re.findall(r"m=audio.*?a=(sendrecv|sendonly|recvonly|inactive)", sdp, re.DOTALL)
+
+
+async def test_sound_comes_back(house: House):
     caller = house.caller()
-    caller.connection.addTransceiver("audio", direction="sendrecv")
+    caller.connection.addTransceiver(Voice(), direction="sendrecv")
     answer = await caller.call(Camera())
-    audio = answer.json()["sdp"].partition("m=audio")[2].partition("m=video")[0]
-    assert "a=inactive" in audio
+    assert sounds(answer.json()["sdp"]) == ["sendrecv"]
     await caller.picture()
+    async with asyncio.timeout(10):
+        while await caller.hear() < 5_000:
+            pass
+    loud = [await caller.hear() > 5_000 for _ in range(50)]
+    assert sum(loud) > 45
+
+
+async def test_sound_is_as_late_as_the_picture(house: House):
+    """The model takes half a second; a tone begins in the second second."""
+    house.studio.seconds = 0.5
+    caller, heard = house.caller(), list[float]()
+    voice = Voice(lambda seconds: seconds > 4)
+    caller.connection.addTransceiver(voice, direction="sendrecv")
+    await caller.call(Camera())
+    showing = asyncio.create_task(watch(caller))
+    async with asyncio.timeout(15):
+        while await caller.hear() < 5_000:
+            pass
+    heard.append(time.monotonic() - voice.begin - 4)
+    figures = (await house.http.get(f"/sessions/{caller.session}")).json()["figures"]
+    showing.cancel()
+    assert 0.5 < figures["sound_delay"] < 1.0
+    assert figures["sound_delay"] == pytest.approx(figures["server_p50"], abs=0.15)
+    # What the network takes, and a jitter buffer that waits for a few packets, comes on top.
+    assert figures["sound_delay"] - 0.15 < heard[0] < figures["sound_delay"] + 0.5
+
+
+async def watch(caller: Caller) -> None:
+    while True:
+        await caller.picture()
+
+
+async def test_a_sender_of_sound_is_heard_by_those_who_listen_and_by_nobody_else(house: House):
+    sender, listener, viewer = (house.caller() for _ in range(3))
+    sender.connection.addTransceiver(Voice(), direction="sendonly")
+    offer = await sender.offer(Camera(stamped=False), "sendonly")
+    sdp = {"content-type": "application/sdp"}
+    made = await house.http.post("/whip/stage", content=offer, headers=sdp)
+    assert sounds(made.text) == ["recvonly"]
+    await sender.take(made.text)
+    listener.connection.addTransceiver("audio", direction="recvonly")
+    listener.connection.addTransceiver("audio", direction="recvonly")
+    answer = await listener.call(session="stage")
+    assert sounds(answer.json()["sdp"]) == ["sendonly", "inactive"]
+    viewer.connection.addTransceiver(Voice(), direction="sendonly")
+    answer = await viewer.call(session="stage")
+    assert sounds(answer.json()["sdp"]) == ["inactive"]
+    async with asyncio.timeout(20):
+        while await listener.hear() < 5_000:
+            pass
 
 
 async def test_a_session_has_room_for_few_connections(house: House):

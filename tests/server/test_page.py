@@ -103,6 +103,19 @@ def test_a_new_prompt_shows_in_the_pixels_and_is_acknowledged(page):
     assert page.inner_text("#history").strip() == "all red"
 
 
+def test_a_prompt_fades_in_as_slowly_as_one_likes(page):
+    go_live(page)
+    see(page, is_inverted)
+    page.fill("#fade", "4")
+    assert page.inner_text('output[for="fade"]') == "4 s"
+    page.fill("#prompt", "all red")
+    page.keyboard.press("Enter")
+    see(page, lambda red, green, blue: 80 < blue < 170)
+    until(page, "!document.querySelector('.field.pending')")
+    see(page, is_red)
+    assert page.input_value("#prompt") == "all red"
+
+
 def test_a_style_is_one_press_away(page):
     go_live(page, "all red")
     see(page, is_red)
@@ -153,6 +166,20 @@ def test_latency_is_measured_from_glass_to_glass(page):
     until(page, "document.getElementById('server').textContent.includes(' ms,')")
 
 
+def test_what_lies_between_two_pictures_is_shown_and_not_counted(browser):
+    server = fake("--interpolate", "--every", "4").start()
+    try:
+        with opened(browser, server) as page:
+            go_live(page)
+            see(page, is_inverted)
+            until(page, "sidestream.view.fps > 2 && sidestream.view.shownFps > 10", 60)
+            assert page.evaluate("sidestream.view.fps") < 8  # a quarter of what the camera gives
+            page.click("summary")
+            until(page, "Number(document.getElementById('shown').textContent) > 10")
+    finally:
+        server.stop()
+
+
 def test_a_snapshot_and_a_recording_are_saved_in_the_browser(page, tmp_path: Path):
     go_live(page)
     see(page, is_inverted)
@@ -195,6 +222,82 @@ def test_sliders_and_seed_reach_the_server_and_come_back_to_every_page(browser, 
         until(second, "document.getElementById('seed').value === '7'")
         second.click("#presets >> text=Watercolor")
         until(page, "document.getElementById('prompt').value.includes('watercolor')")
+
+
+LOUDEST = """(() => {
+  if (!sidestream.view.speaker.srcObject) return 0;
+  if (!window.ear) {
+    const context = new AudioContext();
+    window.ear = context.createAnalyser();
+    window.ear.fftSize = 32768;
+    context.createMediaStreamSource(sidestream.view.speaker.srcObject).connect(window.ear);
+  }
+  const samples = new Float32Array(window.ear.fftSize);
+  window.ear.getFloatTimeDomainData(samples);
+  return Math.max(...samples.map(Math.abs));
+})()"""
+
+
+def test_sound_is_off_until_it_is_asked_for_and_then_comes_back(page):
+    go_live(page)
+    see(page, is_inverted)
+    assert page.evaluate("sidestream.link.peer.getTransceivers().length") == 1
+    page.check("#sound", force=True)
+    until(page, LIVE)
+    see(page, is_inverted)
+    until(page, f"{LOUDEST} > 0.05", 20)  # the camera that is a fake beeps every second
+    page.uncheck("#sound", force=True)
+    until(page, LIVE)
+    assert page.evaluate("sidestream.link.peer.getTransceivers().length") == 1
+
+
+def test_a_recording_has_the_sound(page, tmp_path: Path):
+    page.check("#sound", force=True)
+    go_live(page)
+    until(page, f"{LOUDEST} > 0.05", 20)
+    page.click("#record")
+    time.sleep(2.5)
+    with page.expect_download() as caught:
+        page.click("#record")
+    name = caught.value.suggested_filename
+    caught.value.save_as(tmp_path / name)
+    assert len(decoded(tmp_path / name)) > 10
+    import av
+
+    with av.open(str(tmp_path / name)) as container:
+        loud = [abs(frame.to_ndarray()).max() for frame in container.decode(audio=0)]
+    assert max(loud) > 0.02
+
+
+def test_a_file_brings_its_sound(page, tmp_path: Path):
+    from peers import flat, transport
+
+    (tmp_path / "clip.ts").write_bytes(transport(flat(60, 100), sound=True))
+    import av
+
+    with av.open(str(tmp_path / "clip.ts")) as source, av.open(str(tmp_path / "c.mp4"), "w") as out:
+        copies = {one: out.add_stream_from_template(one) for one in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream]
+                out.mux(packet)
+    page.check("#sound", force=True)
+    page.set_input_files("#file", tmp_path / "c.mp4")
+    until(page, LIVE)
+    until(page, f"{LOUDEST} > 0.05", 20)
+
+
+def test_without_a_microphone_the_camera_is_used_all_the_same(browser, server):
+    with opened(browser, server) as page:
+        page.evaluate(
+            """(() => { const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = (asked) => asked.audio
+              ? Promise.reject(new DOMException('', 'NotFoundError')) : real(asked); })()"""
+        )
+        page.check("#sound", force=True)
+        go_live(page)
+        see(page, is_inverted)
+        assert not page.is_checked("#sound")
 
 
 def test_a_file_can_be_played(page, tmp_path: Path):

@@ -40,15 +40,16 @@ def test_a_host_that_is_none_is_refused_in_a_sentence():
 @pytest.mark.parametrize(
     ("config", "address", "lines"),
     [
-        (ServerConfig(), "open http://127.0.0.1:9/", 1),
-        (ServerConfig(host="::1"), "open http://[::1]:9/", 1),
-        (ServerConfig(host="192.0.2.1", token="t" * 16), f"open http://192.0.2.1:9/#token={'t' * 16}", 2),
-        (ServerConfig(host="192.0.2.1", token="t" * 16, tls=True), f"open https://192.0.2.1:9/#token={'t' * 16}", 2),
+        (ServerConfig(), "open http://127.0.0.1:9/", 2),
+        (ServerConfig(host="::1"), "open http://[::1]:9/", 2),
+        (ServerConfig(host="192.0.2.1", token="t" * 16), f"open http://192.0.2.1:9/#token={'t' * 16}", 3),
+        (ServerConfig(host="192.0.2.1", token="t" * 16, tls=True), f"open https://192.0.2.1:9/#token={'t' * 16}", 3),
     ],
 )  # fmt: skip
 def test_it_says_where_to_go(config, address, lines):
     said = run.greeting(config, 9)
     assert (said[0], len(said)) == (address, lines)
+    assert said[-1].endswith("Ctrl-C ends")
 
 
 def test_listening_everywhere_it_says_an_address_that_others_can_open():
@@ -126,6 +127,8 @@ def test_a_refusal_comes_before_the_model_is_loaded():
         (("--seats", "99"), "--seats must be from 1 to 16, got 99"),
         (("--token", "short"), "--token must have 16 characters or more, or be random, got 5"),
         (("--turn", "http://x"), "--turn must begin with turn:, got 'http://x'"),
+        (("--turn-user", "me"), "--turn-user is of no use without a TURN server: name that"),
+        (("--allow-origin", "x"), "--allow-origin must be like https://studio.example"),
         (("--stun", "x"), "--stun must begin with stun:, got 'x'"),
         (("--prompt", " "), "the prompt is empty"),
     ],

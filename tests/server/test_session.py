@@ -6,9 +6,9 @@ from server.conftest import BASE, Clock
 from server.fakes import FakeSeat, FakeStudio
 from sidestream.config_live import ServerLimits
 from sidestream.server.desk import Desk
+from sidestream.server.ending import Times, ending
 from sidestream.server.forms import Change
 from sidestream.server.refusal import Refusal
-from sidestream.server.session import Times, ending
 
 LIMITS = ServerLimits()
 GOING = Times(born=0, frame=1000, watched=1000, connected=True)
@@ -64,6 +64,51 @@ def test_a_thousand_changes_a_second_are_five_for_the_model(seat, clock: Clock):
         desk.ask(Change(prompt=f"wish {n}"))
         desk.settle()
     assert 14 <= seat.changes <= 16
+
+
+def test_a_prompt_fades_in_while_other_controls_change(seat, clock: Clock):
+    told = []
+    desk = Desk(seat, told.append, clock)
+    assert desk.ask(Change(prompt="oil", fade=2.0)).prompt == "oil"
+    assert seat.controls.prompt == ((BASE.prompt, 1.0), ("oil", 0.0))
+    clock.now += 1
+    desk.settle()
+    assert seat.controls.prompt == ((BASE.prompt, 0.5), ("oil", 0.5))
+    assert desk.ask(Change(strength=0.25)).prompt == "oil"
+    assert (seat.controls.strength, len(seat.controls.prompt)) == (0.25, 2)
+    clock.now += 1
+    desk.settle()
+    assert seat.controls.prompt == "oil"
+    changes = seat.changes
+    clock.now += 1
+    desk.settle()
+    assert seat.changes == changes
+    assert [one["controls"]["prompt"] for one in told] == ["oil", "oil"]
+
+
+def test_another_prompt_ends_a_fade_where_it_is(seat, clock: Clock):
+    desk = Desk(seat, lambda message: None, clock)
+    desk.ask(Change(prompt="oil", fade=10.0))
+    clock.now += 5
+    desk.ask(Change(prompt="ink", fade=2.0))
+    assert dict(seat.controls.prompt) == {BASE.prompt: 0.5, "oil": 0.5, "ink": 0.0}
+    clock.now += 1
+    desk.ask(Change(prompt="chalk"))
+    assert seat.controls.prompt == "chalk"
+
+
+def test_a_fade_to_what_cannot_be_done_is_refused_once(seat, clock: Clock):
+    desk = Desk(seat, lambda message: None, clock)
+    with pytest.raises(Refusal, match="400 tokens"):
+        desk.ask(Change(prompt="unreadable", fade=5.0))
+    clock.now += 1
+    desk.settle()
+    assert desk.controls == BASE
+
+
+def test_a_fade_without_a_prompt_is_refused():
+    with pytest.raises(Refusal, match="A fade belongs to a prompt"):
+        Change(fade=1.0).onto(BASE)
 
 
 def test_what_cannot_be_done_is_refused_and_changes_nothing(seat, clock: Clock):

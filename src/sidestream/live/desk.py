@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sidestream.cues import Cues
+from sidestream.cues import Cues, Fade, wish
 from sidestream.errors import ConfigError
 from sidestream.live.studio import Seat
-from sidestream.models.instruct.template import clean
+from sidestream.types import Prompts
 
 ASKED = ("prompt", "strength", "stability", "steps", "seed")
 
@@ -26,9 +26,11 @@ class Desk:
         self._wishes: dict[str, Any] = {}
         self._cues, self._refused = cues, refused
         self._cue: object = None
+        self._fade: Fade | None = None
         self.changes = 0
 
     def ask(self, **wishes: Any) -> None:
+        """A prompt may begin with `[fade SECONDS]`."""
         with self._lock:
             self._wishes.update({name: wishes[name] for name in ASKED if name in wishes})
 
@@ -37,20 +39,36 @@ class Desk:
 
         `seconds` counts from the first frame. A cue holds until another cue; a wish holds until the next cue.
         """
-        with self._lock:
-            wishes, self._wishes = self._wishes, {}
-        if self._cues is not None and (cue := self._cues.at(seconds)) != self._cue:
-            self._cue = cue
-            wishes = {"prompt": cue, **wishes}
         taken: dict[str, Any] = {}
-        for name, value in wishes.items():
+        for name, value in self._new(seconds).items():
             try:
-                wanted = clean(value) if isinstance(value, str) else value
+                wanted = self._prompt(value, seat, seconds) if name == "prompt" else value
                 controls = replace(seat.controls, **{name: wanted})
                 if getattr(controls, name) != getattr(seat.controls, name):
                     seat.change(controls)
                     taken[name] = wanted
             except (ConfigError, TypeError) as error:
+                if isinstance(value, Fade):
+                    self._fade = None
                 self._refused(str(error))
         self.changes += bool(taken)
         return taken
+
+    def _new(self, seconds: float) -> dict[str, Any]:
+        with self._lock:
+            wishes, self._wishes = self._wishes, {}
+        if self._cues is not None and (cue := self._cues.at(seconds)) != self._cue:
+            self._cue = cue
+            wishes = {"prompt": cue, **wishes}
+        return wishes if self._fade is None else {"prompt": self._fade, **wishes}
+
+    def _prompt(self, value: Any, seat: Seat, seconds: float) -> Prompts:
+        """What holds at that moment: a cue that fades by itself, a wish, or one that is on its way already."""
+        fade = value
+        if isinstance(value, str):
+            prompt, length = wish(value)
+            fade = Fade(seat.controls.prompt, prompt, seconds, length)
+        elif not isinstance(value, Fade):
+            fade = Fade(value, value, seconds, 0.0)
+        self._fade = None if fade.over(seconds) else fade
+        return fade.at(seconds)

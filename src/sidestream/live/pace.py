@@ -20,8 +20,10 @@ WAITING = 8
 class Pacer:
     """Holds pictures back by about the latency of the slow ones among them, so that they do not come in bursts."""
 
-    def __init__(self, limits: ShowLimits = SHOW_LIMITS) -> None:
+    def __init__(self, limits: ShowLimits = SHOW_LIMITS, *, ahead: bool = False) -> None:
+        """`ahead`: a picture is held back until the one after it is there as well."""
         self._limits = limits
+        self._ahead = ahead
         self._waiting: deque[Shown] = deque(maxlen=WAITING)
         self._late: deque[float] = deque(maxlen=WINDOW)
         self._sequence: int | None = None
@@ -39,9 +41,10 @@ class Pacer:
             self._waiting.clear()  # at once, and no measure of the model
             self._current = shown
             return True
+        since = self._newest if self._ahead and self._newest > -inf else shown.stamp
         self._newest = shown.stamp
         self._waiting.append(shown)
-        self._late.append(max(0.0, now - shown.stamp))
+        self._late.append(max(0.0, now - since))
         wanted = min(sorted(self._late)[len(self._late) * 9 // 10], self._limits.delay)
         if abs(wanted - self.delay) > max(SLACK, wanted / 10):
             self.delay = wanted
@@ -54,6 +57,16 @@ class Pacer:
         if self._current is None and self._waiting:
             self._current = self._waiting.popleft()
         return self._current
+
+    def coming(self, now: float) -> tuple[Shown, float] | None:
+        """The picture after the one that is shown, where it is there, and the share of the way to it that is gone."""
+        if self._current is None or not self._waiting:
+            return None
+        begin, later = self._current.stamp, self._waiting[0]
+        if later.stamp <= begin:
+            return None
+        share = (now - self.delay - begin) / (later.stamp - begin)
+        return later, min(max(share, 0.0), 1.0)
 
 
 class Ticks:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class PageSink:
     def __init__(self, port: int, limits: ShowLimits = SHOW_LIMITS) -> None:
         self._newest = Newest()
         try:
-            self._server = _Server((HOST, port), _handler(self._newest, limits))
+            self._server = _Server(port, self._newest, limits)
         except OSError as error:
             raise SinkError(
                 f"port {port} cannot be listened on ({error.strerror}): give another, as page:PORT"
@@ -102,71 +103,76 @@ class PageSink:
         self._thread.join()
 
 
+class _Viewer(BaseHTTPRequestHandler):
+    server_version, sys_version = "sidestream", ""
+
+    @property
+    def _page(self) -> _Server:
+        return cast("_Server", self.server)
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self._page.limits.viewer_timeout)
+
+    def do_GET(self) -> None:
+        # A page of another site that had its name lead here would be obeyed by the browser otherwise.
+        name = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
+        if name not in NAMES:
+            self._answer(403, "text/plain", b"this page is for this machine only\n")
+            return
+        match self.path:
+            case "/":
+                self._answer(200, "text/html; charset=utf-8", PAGE)
+            case "/style.css":
+                self._answer(200, "text/css", STYLE)
+            case "/still.jpg":
+                _, data = self._page.newest.after(0, self._page.limits.viewer_timeout)
+                self._answer(200 if data else 503, "image/jpeg", data)
+            case "/stream.mjpg":
+                self._stream()
+            case _:
+                self._answer(404, "text/plain", b"there is nothing here; the page is at /\n")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def _answer(self, code: int, kind: str, body: bytes) -> None:
+        self._begin(code, {"Content-Type": kind, "Content-Length": str(len(body))})
+        self.wfile.write(body)
+
+    def _begin(self, code: int, headers: Mapping[str, str]) -> None:
+        self.send_response(code)
+        for header, value in {**HEADERS, **headers}.items():
+            self.send_header(header, value)
+        self.end_headers()
+
+    def _stream(self) -> None:
+        if not self._page.seats.acquire(blocking=False):
+            self._answer(503, "text/plain", b"all places are taken: close another viewer\n")
+            return
+        try:
+            self._send_pictures(self._page.newest)
+        finally:
+            self._page.seats.release()
+
+    def _send_pictures(self, newest: Newest) -> None:
+        self._begin(200, {"Content-Type": f"multipart/x-mixed-replace; boundary={BOUNDARY}"})
+        number = 0
+        while newest.open:
+            number, data = newest.after(number, 1.0)
+            if data:
+                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                self.wfile.write(head.encode() + data + b"\r\n")
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
+    def __init__(self, port: int, newest: Newest, limits: ShowLimits) -> None:
+        self.newest, self.limits = newest, limits
+        self.seats = threading.BoundedSemaphore(limits.viewers)
+        super().__init__((HOST, port), _Viewer)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A viewer who left."""
-
-
-def _handler(newest: Newest, limits: ShowLimits) -> type[BaseHTTPRequestHandler]:
-    seats = threading.BoundedSemaphore(limits.viewers)
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = limits.viewer_timeout
-        server_version, sys_version = "sidestream", ""
-
-        def do_GET(self) -> None:
-            # A page of another site that had its name lead here would be obeyed by the browser otherwise.
-            name = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-            if name not in NAMES:
-                self._answer(403, "text/plain", b"this page is for this machine only\n")
-                return
-            match self.path:
-                case "/":
-                    self._answer(200, "text/html; charset=utf-8", PAGE)
-                case "/style.css":
-                    self._answer(200, "text/css", STYLE)
-                case "/still.jpg":
-                    _, data = newest.after(0, limits.viewer_timeout)
-                    self._answer(200 if data else 503, "image/jpeg", data)
-                case "/stream.mjpg":
-                    self._stream()
-                case _:
-                    self._answer(404, "text/plain", b"there is nothing here; the page is at /\n")
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def _answer(self, code: int, kind: str, body: bytes) -> None:
-            self.send_response(code)
-            for header, value in {**HEADERS, "Content-Type": kind}.items():
-                self.send_header(header, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def _stream(self) -> None:
-            if not seats.acquire(blocking=False):
-                self._answer(503, "text/plain", b"all places are taken: close another viewer\n")
-                return
-            try:
-                self._send_pictures()
-            finally:
-                seats.release()
-
-        def _send_pictures(self) -> None:
-            self.send_response(200)
-            kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-            for header, value in {**HEADERS, "Content-Type": kind}.items():
-                self.send_header(header, value)
-            self.end_headers()
-            number = 0
-            while newest.open:
-                number, data = newest.after(number, 1.0)
-                if data:
-                    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-                    self.wfile.write(head.encode() + data + b"\r\n")
-
-    return Handler

@@ -12,6 +12,7 @@ from math import inf
 from sidestream.config import Fit, Size
 from sidestream.config_live import ShowLimits
 from sidestream.errors import SidestreamError, SinkError
+from sidestream.live.between import Dissolve, mixed
 from sidestream.live.desk import Desk
 from sidestream.live.intake import Intake
 from sidestream.live.outlet import Heard, Outlet
@@ -20,7 +21,7 @@ from sidestream.live.soundtrack import Soundtrack
 from sidestream.live.studio import Seat, Shown
 from sidestream.live.take import TakeRecorder
 from sidestream.media.pixels import fit
-from sidestream.types import Frame
+from sidestream.types import Frame, Pixels
 
 POLL = 0.01
 """Seconds after which it is looked again whether a picture is done."""
@@ -39,7 +40,9 @@ class Tally:
     frames_shown: int = 0
     """Restyled pictures that went out, each counted once."""
     frames_out: int = 0
-    """Pictures that went out at the steady beat, those held included."""
+    """Pictures that went out at the steady beat, those held and those between two restyled ones included."""
+    frames_between: int = 0
+    """Pictures between two restyled ones."""
     latencies: deque[float] = field(default_factory=lambda: deque[float](maxlen=LATENCIES))
 
     def latency(self, share: float) -> float | None:
@@ -62,6 +65,7 @@ class Show:
         size: Size,
         shape: Fit,
         limits: ShowLimits,
+        interpolate: bool = False,
         take: TakeRecorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,13 +74,15 @@ class Show:
         self._shape: Fit = shape
         self._take, self._clock = take, clock
         self.tally = Tally()
-        self.pacer = Pacer(limits)
+        self.pacer = Pacer(limits, ahead=interpolate)
+        self._dissolve = Dissolve() if interpolate else None
         self._begun: float | None = None
         self._ticks: Ticks | None = None
         self._sound: Soundtrack | None = None
         self._newest: float | None = None
         self._counted = -inf
-        self._out: tuple[Shown, Frame] | None = None
+        self._out: tuple[Shown, Pixels] | None = None
+        """What was shown last, and how it went out."""
 
     def run(
         self, stop: Callable[[], bool], seconds: float | None, tell: Callable[[], None]
@@ -136,8 +142,11 @@ class Show:
         shown = self.pacer.at(moment)
         if shown is None:
             return
-        frame = self._frame(shown, number, now)
-        self._put(frame)
+        if self._out is None or self._out[0] is not shown:
+            pixels = self._begin(shown, now)
+        else:
+            pixels = self._on_the_way(*self._out, moment)
+        self._put(Frame(pixels, number, 1 / self._rate, number))
         self.tally.frames_out += 1
         if self._sound is not None:
             begin = self._sound.seconds
@@ -145,19 +154,24 @@ class Show:
             if samples.shape[1]:
                 self._put(Heard(samples, begin))
 
-    def _frame(self, shown: Shown, number: int, now: float) -> Frame:
-        """The picture as it goes out; one that is held is fitted once."""
-        if self._out is None or self._out[0] is not shown:
-            pixels = fit(shown.pixels, self._size, self._shape)
-            if shown.origin != "source" and shown.stamp > self._counted:
-                self._counted = shown.stamp
-                self.tally.frames_shown += 1
-                self.tally.latencies.append(now - shown.stamp)
-        else:
-            pixels = self._out[1].pixels
-        frame = Frame(pixels, number, 1 / self._rate, number)
-        self._out = (shown, frame)
-        return frame
+    def _begin(self, shown: Shown, now: float) -> Pixels:
+        """A picture as it goes out; one that is held is fitted once."""
+        pixels = fit(shown.pixels, self._size, self._shape)
+        if shown.origin != "source" and shown.stamp > self._counted:
+            self._counted = shown.stamp
+            self.tally.frames_shown += 1
+            self.tally.latencies.append(now - shown.stamp)
+        self._out = (shown, pixels)
+        return pixels
+
+    def _on_the_way(self, shown: Shown, pixels: Pixels, moment: float) -> Pixels:
+        """A picture that was shown already, or one between it and the next."""
+        coming = self.pacer.coming(moment)
+        if self._dissolve is None or coming is None or not self._dissolve.joins(shown, coming[0]):
+            return pixels
+        self.tally.frames_between += 1
+        later, share = coming
+        return mixed(pixels, fit(later.pixels, self._size, self._shape), share)
 
     def _put(self, item: Frame | Heard) -> None:
         for outlet in self._outlets:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sidestream.config import Size
 from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import SinkError
+from sidestream.live.ndi import Ndi
 from sidestream.live.outlet import LiveSink, Outlet
 from sidestream.live.page import PageSink
 from sidestream.live.virtualcam import VirtualCamera
@@ -104,11 +105,13 @@ def check_sink(address: Address, *, overwrite: bool) -> None:
         target(address.value, overwrite=overwrite)
     elif address.kind == "virtualcam":
         VirtualCamera.check()
+    elif address.kind == "ndi":
+        Ndi.check()
 
 
 def outlet(address: Address, out: Out, limits: ShowLimits = SHOW_LIMITS) -> Outlet:
     """The lane of a sink; those that can come back do."""
-    returns = address.kind in ("push", "virtualcam")
+    returns = address.kind in ("push", "virtualcam", "ndi")
     return Outlet(str(address), lambda: _open(address, out, limits), returns=returns, limits=limits)
 
 
@@ -127,5 +130,7 @@ def _open(address: Address, out: Out, limits: ShowLimits) -> LiveSink:
             return PageSink(int(address.value), limits)
         case "virtualcam":
             return VirtualCamera(address.value, out.size, out.rate)
+        case "ndi":
+            return Ndi(address.value, out.size, out.rate, sound=out.sound)
         case _:
             return NoSink()

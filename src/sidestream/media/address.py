@@ -11,7 +11,7 @@ from sidestream.config import Size
 from sidestream.errors import ConfigError
 
 Kind = Literal[
-    "file", "camera", "screen", "pattern", "network", "push", "page", "virtualcam", "nothing"
+    "file", "camera", "screen", "pattern", "network", "push", "page", "virtualcam", "ndi", "nothing"
 ]
 
 SOURCE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "srt")
@@ -20,7 +20,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SOURCES = (
     "a file, camera, camera:N, screen, pattern, pattern:WxH or a URL (rtsp, rtmp, http, https, srt)"
 )
-SINKS = "a file (.mp4, .mov or .mkv), page, page:PORT, a URL (rtmp or rtsp), virtualcam or none"
+SINKS = "a file (.mp4, .mov or .mkv), page, page:PORT, a URL (rtmp or rtsp), virtualcam, ndi, ndi:NAME or none"
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 PATTERN = Size(640, 360)
 
@@ -65,8 +65,8 @@ def sink_address(text: str) -> Address:
         return Address("nothing")
     if word == "page":
         return Address("page", str(port(rest or "8080")))
-    if word == "virtualcam":
-        return Address("virtualcam", rest)
+    if word in ("virtualcam", "ndi"):
+        return Address(word, rest)
     if "://" in text:
         return Address("push", _checked(text, PUSH_SCHEMES, "sink", SINKS))
     _refuse_scheme(text, "sink", SINKS)

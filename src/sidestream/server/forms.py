@@ -33,6 +33,8 @@ class Change(Form):
     """Controls to change; what is left out stays as it is."""
 
     prompt: Text | Annotated[list[Weighted], Field(min_length=1, max_length=4)] | None = None
+    fade: Annotated[float, Field(ge=0, le=LIMITS.fade_seconds)] = 0.0
+    """Seconds in which the prompt takes over from the one before."""
     strength: Unit | None = None
     stability: Unit | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
@@ -42,9 +44,11 @@ class Change(Form):
         """Those controls with this change; what cannot be done is refused."""
         changes: dict[str, Any] = {
             name: value
-            for name, value in self.model_dump(exclude={"prompt"}).items()
+            for name, value in self.model_dump(exclude={"prompt", "fade"}).items()
             if value is not None
         }
+        if self.fade and self.prompt is None:
+            raise Refusal(422, "fade", "A fade belongs to a prompt: give both.")
         try:
             if isinstance(self.prompt, str):
                 changes["prompt"] = _cleaned(self.prompt)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,37 +15,47 @@ import aiortc
 from aiortc.mediastreams import MediaStreamTrack
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
+from sidestream.server import trickle
 from sidestream.server.refusal import Refusal
+
+Receive = Callable[[MediaStreamTrack], Coroutine[Any, Any, None]]
 
 CLOSE_SECONDS = 2.0
 NEEDED = "ice-ufrag", "ice-pwd", "fingerprint"
+DIRECTIONS = {
+    (True, True): "sendrecv",
+    (True, False): "sendonly",
+    (False, True): "recvonly",
+    (False, False): "inactive",
+}
 BITRATES = 2_500_000, 6_000_000
 """Bits a second at first, and at most."""
 
 
 @dataclass(frozen=True)
 class Ends:
-    """What a connection is joined to."""
+    """What a connection is joined to, pictures under `video` and sound under `audio`."""
 
-    outgoing: MediaStreamTrack | None
-    incoming: Callable[[MediaStreamTrack], Coroutine[Any, Any, None]] | None
+    outgoing: Mapping[str, MediaStreamTrack]
+    incoming: Mapping[str, Receive]
     hear: Callable[[Peer, str], object]
     gone: Callable[[Peer, str], object]
 
 
 class Peer:
-    """Owns a connection, its data channel and the task that receives from it."""
+    """Owns a connection, its data channel and the tasks that receive from it."""
 
     def __init__(self, connection: aiortc.RTCPeerConnection, ends: Ends, born: float) -> None:
         self.id = secrets.token_urlsafe(16)
         self.born = born
         self.bad_messages = 0
-        self.publishes = ends.incoming is not None
-        self.watches = ends.outgoing is not None
+        self.publishes = bool(ends.incoming)
+        self.watches = bool(ends.outgoing)
         self._connection: aiortc.RTCPeerConnection | None = connection
         self._ends = ends
         self._channel: aiortc.RTCDataChannel | None = None
-        self._receiving: asyncio.Task[None] | None = None
+        self._receiving: dict[str, asyncio.Task[None]] = {}
+        self._user, self._candidates = "", 0
         connection.on("track", self._on_track)
         connection.on("datachannel", self._on_channel)
         connection.on("connectionstatechange", self._on_state)
@@ -74,15 +84,45 @@ class Peer:
         connection = self._connection
         if connection is None:
             raise Refusal(503, "closed", "The session has ended.")
+        self._user, self._candidates = trickle.user_of(sdp), _candidates(sdp)
         await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "offer"))
-        if self._ends.outgoing is not None:
-            connection.addTrack(self._ends.outgoing)
-        for transceiver in connection.getTransceivers():
-            if transceiver.kind == "audio":
-                # Sound would wait in a queue without a bound and without anybody who listens.
-                transceiver.direction = "inactive"
+        if "video" in self._ends.outgoing:
+            connection.addTrack(self._ends.outgoing["video"])
+        self._join_sound([one for one in connection.getTransceivers() if one.kind == "audio"])
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp
+
+    def _join_sound(self, offered: Sequence[aiortc.RTCRtpTransceiver]) -> None:
+        """The first way for sound is used as far as there are ends; what nobody takes off its queue is declined."""
+        for place, transceiver in enumerate(offered):
+            gives = not place and "audio" in self._ends.outgoing
+            takes = not place and "audio" in self._ends.incoming
+            if gives:
+                transceiver.sender.replaceTrack(self._ends.outgoing["audio"])
+            transceiver.direction = DIRECTIONS[gives, takes]
+
+    async def add(self, fragment: trickle.Fragment, limits: ServerLimits = SERVER_LIMITS) -> None:
+        """Takes candidates of the other end that it found after its offer."""
+        if fragment.user != self._user:
+            raise trickle.refused_restart()
+        self._candidates += len(fragment.candidates)
+        if self._candidates > limits.sdp_candidates:
+            raise Refusal(
+                400, "fragment", f"There are more than {limits.sdp_candidates} candidates."
+            )
+        connection = self._connection
+        if connection is None:
+            raise Refusal(404, "connection", "There is no such connection, or it has ended.")
+        try:
+            async with asyncio.timeout(limits.negotiate_seconds):
+                for candidate in fragment.candidates:
+                    await connection.addIceCandidate(candidate)
+                if fragment.complete:
+                    await connection.addIceCandidate(None)
+        except TimeoutError:
+            return  # a name of the local network that nobody answers to
+        except ValueError:
+            raise Refusal(400, "fragment", "The fragment has a candidate that is none.") from None
 
     def send(self, message: dict[str, object]) -> None:
         """To the other end's data channel, if it has one and takes what it is sent."""
@@ -92,17 +132,18 @@ class Peer:
             channel.send(json.dumps(message))
 
     async def close(self) -> None:
-        if self._receiving is not None:
-            self._receiving.cancel()
-        if self._ends.outgoing is not None:
-            self._ends.outgoing.stop()
+        for task in self._receiving.values():
+            task.cancel()
+        for track in self._ends.outgoing.values():
+            track.stop()
         connection, self._connection = self._connection, None
         if connection is not None:
             await _close(connection)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "video" and self._ends.incoming is not None and self._receiving is None:
-            self._receiving = asyncio.create_task(self._ends.incoming(track))
+        receive = self._ends.incoming.get(track.kind)
+        if receive is not None and track.kind not in self._receiving:
+            self._receiving[track.kind] = asyncio.create_task(receive(track))
 
     def _on_channel(self, channel: aiortc.RTCDataChannel) -> None:
         if self._channel is None:
@@ -142,8 +183,16 @@ def check_offer(sdp: str, limits: ServerLimits = SERVER_LIMITS) -> None:
         raise Refusal(400, "offer", f"The offer must have {', '.join(NEEDED)}.")
     if len(kinds) > limits.sdp_media:
         raise Refusal(400, "offer", f"The offer has more than {limits.sdp_media} media.")
-    if len(re.findall(r"^a=candidate:", sdp, re.MULTILINE)) > limits.sdp_candidates:
+    if _candidates(sdp) > limits.sdp_candidates:
         raise Refusal(400, "offer", f"The offer has more than {limits.sdp_candidates} candidates.")
+
+
+def has_sound(sdp: str) -> bool:
+    return bool(re.search(r"^m=audio", sdp, re.MULTILINE))
+
+
+def _candidates(sdp: str) -> int:
+    return len(re.findall(r"^a=candidate:", sdp, re.MULTILINE))
 
 
 def connection(config: ServerConfig, turn_password: str | None = None) -> aiortc.RTCPeerConnection:

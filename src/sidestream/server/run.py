@@ -16,6 +16,7 @@ from sidestream.errors import ConfigError
 from sidestream.live.studio import Studio
 from sidestream.server import peer, security, tls
 from sidestream.server.app import build
+from sidestream.server.protocol import bounded
 from sidestream.server.security import Guard, Policy
 from sidestream.server.sessions import Sessions
 from sidestream.types import Controls
@@ -82,7 +83,7 @@ def greeting(config: ServerConfig, port: int) -> list[str]:
         lines.append("the certificate is our own: the browser warns once, go on to the page")
     elif not security.is_loopback(config.host):
         lines.append("without --tls browsers give no camera to pages of another machine")
-    return lines
+    return [*lines, "the model is being loaded, and the page says when it is there; Ctrl-C ends"]
 
 
 def _hosts(host: str) -> list[str]:
@@ -102,6 +103,7 @@ async def _run(
         log_level="error",
         access_log=False,
         server_header=False,
+        http=bounded(sessions.limits),
         ws="none",
         lifespan="on",
         limit_concurrency=256,

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
+from sidestream.server import cors
 from sidestream.server.refusal import Refusal
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(self), display-capture=(self), microphone=(), geolocation=()",
+    "permissions-policy": "camera=(self), display-capture=(self), microphone=(self), geolocation=()",
     "cache-control": "no-store",
 }
 
@@ -72,20 +73,33 @@ class Policy:
         default_factory=OrderedDict[str, tuple[int, float]]
     )
 
-    def check(self, path: str, headers: Mapping[str, str], address: str) -> None:
+    def check(
+        self, path: str, headers: Mapping[str, str], address: str, method: str = "GET"
+    ) -> None:
         """Refuses, or returns."""
         self._check_rate(address)
         host = headers.get("host", "")
         if not self._is_our_name(host):
             raise Refusal(421, "host", "This server does not go by that name: see --allow-host.")
         origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+        invited = self.invites(origin, path)
+        if (
+            not invited
+            and origin is not None
+            and origin.partition("://")[2].lower() != host.lower()
+        ):
             raise Refusal(403, "origin", "Pages of other sites may not use this server.")
-        if self.config.token is not None and not PUBLIC.fullmatch(path):
+        # A browser asks first whether it may send a token at all.
+        asks = invited and method == "OPTIONS"
+        if self.config.token is not None and not asks and not PUBLIC.fullmatch(path):
             self._check_token(headers.get("authorization", ""), address)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > self.limits.body_bytes:
             raise Refusal(413, "body", f"A request has at most {self.limits.body_bytes} bytes.")
+
+    def invites(self, origin: str | None, path: str) -> bool:
+        """Whether this is a page of another site that may be here."""
+        return cors.allowed(origin, path, self.config.allow_origin)
 
     def _is_our_name(self, host: str) -> bool:
         name = _host_name(host)
@@ -142,23 +156,30 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
 
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        origin, path, method = headers.get("origin"), scope["path"], scope["method"]
+        invited = self._policy.invites(origin, path)
+        added = {**HEADERS, **(cors.told(origin) if invited and origin else {})}
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name for name, _ in message.get("headers", [])}
                 extra = [
-                    (k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in own
+                    (k.encode(), v.encode()) for k, v in added.items() if k.encode() not in own
                 ]
                 message = {**message, "headers": [*message.get("headers", []), *extra]}
             await send(message)
 
         try:
-            headers = {
-                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-            }
-            self._policy.check(scope["path"], headers, (scope.get("client") or ("", 0))[0])
+            self._policy.check(path, headers, (scope.get("client") or ("", 0))[0], method)
             body = await read_body(receive, self._policy.limits)
         except Refusal as refusal:
             await refuse(refusal, with_headers)
+            return
+        if invited and method == "OPTIONS":
+            await answer(204, cors.PREFLIGHT, b"", with_headers)
             return
         await self._app(scope, _once(body, receive), with_headers)
 
@@ -188,8 +209,12 @@ async def refuse(refusal: Refusal, send: Send) -> None:
     }
     if refusal.status == 401:
         headers["www-authenticate"] = "Bearer"
+    await answer(refusal.status, headers, body, send)
+
+
+async def answer(status: int, headers: Mapping[str, str], body: bytes, send: Send) -> None:
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
 
 

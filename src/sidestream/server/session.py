@@ -7,7 +7,6 @@ import json
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from aiortc import RTCPeerConnection
 from aiortc.mediastreams import MediaStreamTrack
@@ -15,41 +14,19 @@ from pydantic import ValidationError
 
 from sidestream.config_live import SERVER_LIMITS, ServerLimits
 from sidestream.live.studio import Seat, State
-from sidestream.server import stamp
+from sidestream.media.capture import Sound
+from sidestream.server import sound, stamp
 from sidestream.server.desk import Desk
+from sidestream.server.ending import Times, ending
 from sidestream.server.forms import Change, Condition, Shown
-from sidestream.server.pace import Ages
-from sidestream.server.peer import Ends, Peer
+from sidestream.server.pace import Ages, Lag
+from sidestream.server.peer import Ends, Peer, Receive, has_sound
 from sidestream.server.refusal import Refusal
-from sidestream.server.track import Picture, Restyled, Taken, receive
+from sidestream.server.sound import Delayed
+from sidestream.server.steps import Picture
+from sidestream.server.track import Restyled, Taken, receive
 
 REMEMBERED_STAMPS = 256
-
-
-@dataclass(frozen=True)
-class Times:
-    """When things last happened to a session."""
-
-    born: float
-    frame: float | None = None
-    watched: float | None = None
-    """Somebody was there to see it."""
-    connected: bool = False
-
-
-def ending(now: float, times: Times, limits: ServerLimits = SERVER_LIMITS) -> str:
-    """Why a session ends now, in a sentence; empty while it goes on."""
-    if now - times.born > limits.session_seconds:
-        return (
-            f"The session has lasted {limits.session_seconds / 3600:g} hours, which is the longest."
-        )
-    if not times.connected and now - times.born > limits.connect_seconds:
-        return f"No connection came about within {limits.connect_seconds:g} seconds."
-    if times.connected and now - (times.frame or times.born) > limits.close_seconds:
-        return f"No picture came for {limits.close_seconds:g} seconds."
-    if now - (times.watched or times.born) > limits.unwatched_seconds:
-        return f"Nobody watched for {limits.unwatched_seconds:g} seconds."
-    return ""
 
 
 class Session:
@@ -61,9 +38,12 @@ class Session:
         clock: Callable[[], float],
         *,
         name: str | None = None,
+        address: str = "",
         limits: ServerLimits = SERVER_LIMITS,
+        interpolate: bool = False,
     ) -> None:
         self.id = name or secrets.token_urlsafe(16)
+        self.address = address
         self.desk = Desk(seat, self.tell, clock, limits)
         self.peers: dict[str, Peer] = {}
         self.left = False
@@ -71,10 +51,14 @@ class Session:
         self._seat = seat
         self._clock = clock
         self._limits = limits
+        self._interpolate = interpolate
+        self._between = 0
         self._times = Times(clock())
         self._values: OrderedDict[float, int] = OrderedDict()
         self._picture: Picture | None = None
         self._ours = Ages()
+        self._lag = Lag()
+        self._listeners: list[Delayed] = []
         self._shown_revision = -1
 
     async def join(
@@ -85,12 +69,12 @@ class Session:
             await connection.close()
             most = self._limits.peers_in_session
             raise Refusal(503, "full", f"This session has {most} connections, which is the most.")
-        track = Restyled(self._look, self._sent, stamped=stamped, clock=self._clock)
-
-        async def incoming(received: MediaStreamTrack) -> None:
-            await receive(received, self._take, stamped=stamped, clock=self._clock)
-
-        ends = Ends(track if watch else None, incoming if publish else None, self._hear, self._gone)
+        ends = Ends(
+            self._outgoing(sdp, stamped=stamped) if watch else {},
+            self._incoming(stamped=stamped) if publish else {},
+            self._hear,
+            self._gone,
+        )
         peer = Peer(connection, ends, self._clock())
         self.peers[peer.id] = peer
         try:
@@ -98,6 +82,38 @@ class Session:
         except BaseException:
             self.peers.pop(peer.id, None)
             raise
+
+    def _outgoing(self, sdp: str, *, stamped: bool) -> dict[str, MediaStreamTrack]:
+        tracks: dict[str, MediaStreamTrack] = {
+            "video": Restyled(
+                self._look,
+                self._sent,
+                stamped=stamped,
+                interpolate=self._interpolate,
+                clock=self._clock,
+            )
+        }
+        if has_sound(sdp):
+            heard = Delayed(lambda: self._lag.follow(self._ours.at(0.5)), self._clock)
+            self._listeners = [one for one in self._listeners if one.readyState == "live"]
+            self._listeners.append(heard)
+            tracks["audio"] = heard
+        return tracks
+
+    def _incoming(self, *, stamped: bool) -> dict[str, Receive]:
+        def take(piece: Sound) -> None:
+            for listener in self._listeners:
+                listener.add(piece)
+
+        return {
+            "video": lambda track: receive(track, self._take, stamped=stamped, clock=self._clock),
+            "audio": lambda track: sound.receive(track, take, clock=self._clock),
+        }
+
+    @property
+    def publisher(self) -> Peer | None:
+        """Who sends the picture."""
+        return next((one for one in self.peers.values() if one.publishes), None)
 
     def check(self, state: State) -> str:
         """Called many times a second: hands waiting changes over. Returns why the session ends, if it does."""
@@ -132,6 +148,8 @@ class Session:
             "server_p50": self._ours.at(0.5),
             "server_p95": self._ours.at(0.95),
             "changes_overtaken": self.desk.overtaken,
+            "shown_between": self._between,
+            "sound_delay": self._lag.seconds,
         }
         return Condition(
             session=self.id,
@@ -171,21 +189,19 @@ class Session:
         shown = self._seat.shown()
         if shown is None:
             return None
-        if self._picture is None or self._picture.sequence != shown.sequence:
-            self._picture = Picture(
-                shown.pixels,
-                stamp.add(shown.pixels, self._values.get(shown.stamp)),
-                shown.stamp,
-                shown.sequence,
-                shown.revision,
-            )
+        if self._picture is None or self._picture.shown.sequence != shown.sequence:
+            strip = self._values.get(shown.stamp)
+            self._picture = Picture(shown, stamp.add(shown.pixels, strip))
         return self._picture
 
     def _sent(self, picture: Picture, now: float) -> None:
-        self._ours.add(now - picture.captured)
-        if picture.revision != self._shown_revision:
-            self._shown_revision = picture.revision
-            self.tell({"type": "shown", "revision": picture.revision})
+        if picture.between:
+            self._between += 1
+            return
+        self._ours.add(now - picture.shown.stamp)
+        if picture.shown.revision != self._shown_revision:
+            self._shown_revision = picture.shown.revision
+            self.tell({"type": "shown", "revision": picture.shown.revision})
 
     def _hear(self, peer: Peer, message: str) -> None:
         """A message of a page; an empty one says that it can be told things from now on."""

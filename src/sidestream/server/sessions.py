@@ -14,6 +14,7 @@ from sidestream.live.studio import Health, Seat, Studio
 from sidestream.server.forms import Change
 from sidestream.server.line import Line
 from sidestream.server.refusal import Refusal
+from sidestream.server.security import is_loopback
 from sidestream.server.session import Session
 from sidestream.types import Controls
 
@@ -41,6 +42,7 @@ class Sessions:
         self.draining = False
         self.counts: dict[str, int] = {"opened": 0, "closed": 0, "refused": 0, "failed": 0}
         self.seats = config.seats
+        self._interpolate = config.interpolate
         self._base = base
         self._open: dict[str, Session] = {}
         self._reported = 0.0
@@ -53,7 +55,12 @@ class Sessions:
         return "draining" if self.draining else self.studio.state.health
 
     def open(
-        self, change: Change | None, *, ticket: str | None = None, name: str | None = None
+        self,
+        change: Change | None,
+        *,
+        ticket: str | None = None,
+        name: str | None = None,
+        address: str = "",
     ) -> Session:
         """A session of its own seat; refused while there is none."""
         controls = (change or Change()).onto(self._base)
@@ -62,12 +69,20 @@ class Sessions:
                 raise Refusal(503, "draining", "The server is being restarted.", retry_after=3)
             if name in self._open:
                 raise Refusal(409, "taken", "A session of this name is open: choose another.")
+            self._check_share(address)
             self.line.enter(ticket, self.seats - len(self._open), self.clock())
             seat = self._seat(controls, ticket)
         except Refusal:
             self.counts["refused"] += 1
             raise
-        session = Session(seat, self.clock, name=name, limits=self.limits)
+        session = Session(
+            seat,
+            self.clock,
+            name=name,
+            address=address,
+            limits=self.limits,
+            interpolate=self._interpolate,
+        )
         self._open[session.id] = session
         self.counts["opened"] += 1
         return session
@@ -117,6 +132,17 @@ class Sessions:
             await self.tick()
         leaving = [self.close(one, "The server was stopped.") for one in list(self._open.values())]
         await asyncio.gather(*leaving, return_exceptions=True)
+
+    def _check_share(self, address: str) -> None:
+        """This machine's own address is nobody's in particular: it may be a proxy's."""
+        most = self.limits.sessions_per_address
+        here = sum(one.address == address for one in self._open.values())
+        if address and not is_loopback(address) and here >= most:
+            raise Refusal(
+                429,
+                "share",
+                f"From your address {most} sessions are open, which is the most: end one.",
+            )
 
     def _seat(self, controls: Controls, ticket: str | None) -> Seat:
         try:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sidestream.config_live import SERVER_LIMITS
 from sidestream.server import stamp
 from sidestream.server.pace import CaptureClock, Pace
+from sidestream.server.steps import Picture, Steps
 from sidestream.types import Pixels
 
 POLL = 1 / 120
@@ -35,18 +36,6 @@ class Taken:
     """By our clock."""
     value: int | None
     """Of its strip."""
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture to send."""
-
-    pixels: Pixels
-    stamped: Pixels
-    """With its strip below."""
-    captured: float
-    sequence: int
-    revision: int
 
 
 async def receive(
@@ -85,7 +74,7 @@ async def receive(
 
 
 class Restyled(MediaStreamTrack):
-    """What a viewer gets. Asks for the newest picture and sends it when it is due."""
+    """What a viewer gets. Asks for the newest picture and sends it when it is due, or what lies on the way to it."""
 
     kind = "video"
 
@@ -95,39 +84,45 @@ class Restyled(MediaStreamTrack):
         sent: Callable[[Picture, float], object],
         *,
         stamped: bool,
+        interpolate: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
         super().__init__()
+        self._steps = Steps(interpolate=interpolate)
         self._look = look
         self._sent = sent
         self._stamped = stamped
         self._clock = clock
         self._pace = Pace()
-        self._last: tuple[int, int, float] = (-1, -1, -REPEAT)
-        """Sequence, pts and time of what was sent last."""
+        self._last: tuple[Picture | None, int, float] = (None, -1, -REPEAT)
+        """What was sent last, its pts and when."""
 
     async def recv(self) -> VideoFrame:
         picture = await self._next()
-        sequence, pts, then = self._last
+        last, pts, then = self._last
         now = self._clock()
-        if picture.sequence != sequence:
-            await asyncio.sleep(self._pace.wait(picture.captured, now))
-            now = self._clock()
-            pts = max(round(picture.captured * CLOCK_RATE), pts + 1)
+        if picture is not last:
+            if not picture.between:
+                await asyncio.sleep(self._pace.wait(picture.shown.stamp, now))
+                now = self._clock()
+            pts = max(round(picture.shown.stamp * CLOCK_RATE), pts + 1)
             self._sent(picture, now)
         else:
             pts += round((now - then) * CLOCK_RATE)
-        self._last = (picture.sequence, pts, now)
+        self._last = (picture, pts, now)
         frame = VideoFrame.from_ndarray(_even(picture.stamped if self._stamped else picture.pixels))
         frame.pts, frame.time_base = pts, Fraction(1, CLOCK_RATE)
         return frame
 
     async def _next(self) -> Picture:
         while self.readyState == "live":
-            picture = self._look()
-            due = self._clock() - self._last[2] >= REPEAT
-            if picture is not None and (due or picture.sequence != self._last[0]):
+            now = self._clock()
+            self._steps.offer(self._look(), now)
+            if (picture := self._steps.due(now)) is not None:
                 return picture
+            held = self._steps.held
+            if held is not None and now - self._last[2] >= REPEAT:
+                return held
             await asyncio.sleep(POLL)
         raise MediaStreamError
 

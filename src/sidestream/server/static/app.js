@@ -33,10 +33,16 @@ function showControls(controls) {
   showPressed(prompt);
 }
 
+const IN_WORDS = {
+  fade: (value) => (Number(value) ? `${value} s` : "at once"),
+  steps: (value) => value,
+};
+
 function sliders() {
-  for (const name of SLIDERS) {
+  for (const name of [...SLIDERS, "fade"]) {
     const { value, min, max } = $(name);
-    document.querySelector(`output[for="${name}"]`).textContent = name === "steps" ? value : `${Math.round(value * 100)} %`;
+    const words = IN_WORDS[name]?.(value) ?? `${Math.round(value * 100)} %`;
+    document.querySelector(`output[for="${name}"]`).textContent = words;
     $(name).style.setProperty("--fill", `${((value - min) / (max - min)) * 100}%`);
   }
 }
@@ -57,8 +63,9 @@ async function connect() {
     link = new Link(api, settings.ice_servers);
     link.addEventListener("state", ({ detail }) => onState(detail));
     link.addEventListener("track", ({ detail }) => view.show(detail.stream));
+    link.addEventListener("sound", ({ detail }) => view.hear(detail.stream));
     link.addEventListener("message", ({ detail }) => onMessage(detail));
-    link.start(api.session ? null : source.stream(), wanted);
+    link.start(api.session ? null : source.stream(), wanted, $("sound").checked);
   } catch (error) {
     if (error.status === 401) return login();
     onState({ name: "lost" });
@@ -135,9 +142,11 @@ function login() {
 
 async function use(kind, options = {}) {
   if (kind === "file" && !options.file) return $("file").click();
+  const sound = $("sound").checked;
   try {
-    await source.open(kind, { device: $("device").value, ...options });
+    await source.open(kind, { device: $("device").value, sound, ...options });
   } catch (error) {
+    if (sound && kind === "camera") return useSilently(options);
     return notice(inWords(error, kind), "Try again", () => use(kind, options));
   }
   notice("");
@@ -146,6 +155,13 @@ async function use(kind, options = {}) {
   if (kind === "camera") await listDevices();
   $("mirror").disabled = kind !== "camera";
   if (!link || !["live", "connecting", "full", "reconnecting"].includes(linkState)) await connect();
+}
+
+/** A microphone that is refused or absent should not keep the camera from being used. */
+async function useSilently(options) {
+  $("sound").checked = false;
+  await use("camera", options);
+  if (source.kind) notice("There is no sound: the browser gave this page no microphone.");
 }
 
 async function listDevices() {
@@ -188,7 +204,7 @@ function ask(prompt) {
   $("prompt").value = prompt;
   remember(prompt, ask);
   showPressed(prompt);
-  change({ prompt });
+  change({ prompt, fade: Number($("fade").value) });
 }
 
 // Wiring --------------------------------------------------------------------------------------------------------
@@ -207,6 +223,13 @@ $("file").onchange = () => {
 };
 $("device").onchange = () => use("camera");
 $("mirror").onchange = () => (source.mirror = $("mirror").checked);
+$("sound").onchange = async () => {
+  if (!source.kind && !link) return;
+  link?.stop();
+  linkState = "idle";
+  if (source.kind) await use(source.kind, { file: source.file });
+  else await connect();
+};
 source.onframe = () => view.live || view.draw();
 source.onended = (kind) => {
   stop();
@@ -234,6 +257,7 @@ for (const name of SLIDERS) {
     change({ [name]: Number($(name).value) });
   };
 }
+$("fade").oninput = sliders;
 $("seed").onchange = () => change({ seed: wanted().seed });
 $("dice").onclick = () => {
   $("seed").value = Math.floor(Math.random() * 1e6);

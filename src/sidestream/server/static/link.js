@@ -45,7 +45,7 @@ export class Api {
   }
 }
 
-/** Events: state {name, place, message}, track {stream}, message {…}. */
+/** Events: state {name, place, message}, track {stream}, sound {stream}, message {…}. */
 export class Link extends EventTarget {
   constructor(api, iceServers) {
     super();
@@ -56,10 +56,10 @@ export class Link extends EventTarget {
     return this.peer?.connectionState === "connected";
   }
 
-  /** Connects and stays connected until stop(). `controls` is asked for at every new start. */
-  start(stream, controls) {
+  /** Connects and stays connected until stop(). `controls` is asked for at every new start; `sound` is whether to hear. */
+  start(stream, controls, sound = false) {
     this.stop();
-    this.wanted = { stream, controls };
+    this.wanted = { stream, controls, sound };
     this.#connect();
   }
 
@@ -104,13 +104,17 @@ export class Link extends EventTarget {
       channel.onmessage = (event) => this.#heard(JSON.parse(event.data));
       peer.ontrack = ({ receiver, track }) => {
         if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
-        this.#say("track", { stream: new MediaStream([track]) });
+        this.#say(track.kind === "audio" ? "sound" : "track", { stream: new MediaStream([track]) });
       };
       const [track] = wanted.stream?.getVideoTracks() ?? [];
       const transceiver = peer.addTransceiver(track ?? "video", {
         direction: track ? "sendrecv" : "recvonly",
         sendEncodings: track ? [{ maxBitrate: 4_000_000 }] : undefined,
       });
+      if (wanted.sound) {
+        const [sound] = wanted.stream?.getAudioTracks() ?? [];
+        peer.addTransceiver(sound ?? "audio", { direction: sound ? "sendrecv" : "recvonly" });
+      }
       if (track) this.#keepSize(transceiver.sender);
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer);
@@ -166,7 +170,7 @@ export class Link extends EventTarget {
       this.#again((error.body.retry_after ?? 10) * 1000);
     } else if (error instanceof Refused && error.status === 404 && this.api.session) {
       this.#end({ name: "refused", message: "The session that this link belongs to has ended." });
-    } else if (error instanceof Refused && error.status < 500 && error.status !== 429) {
+    } else if (error instanceof Refused && error.status < 500 && error.body.error !== "rate") {
       this.#end({ name: "refused", message: error.message });
     } else this.#lost();
   }

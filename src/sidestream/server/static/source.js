@@ -28,10 +28,12 @@ export class Source {
     return [this.feed.width, Math.round((this.feed.height * (SHARE - 1)) / SHARE)];
   }
 
-  async open(kind, { device = "", file = null } = {}) {
-    const stream = kind === "file" ? null : await this.#capture(kind, device);
+  async open(kind, { device = "", file = null, sound = false } = {}) {
+    const stream = kind === "file" ? null : await this.#capture(kind, device, sound);
     this.stop();
     this.kind = kind;
+    this.file = file;
+    this.sound = sound;
     if (stream) {
       this.video.srcObject = stream;
       stream.getVideoTracks()[0].addEventListener("ended", () => this.kind && this.onended(kind));
@@ -60,7 +62,12 @@ export class Source {
   stream() {
     const stream = this.feed.captureStream(30);
     stream.getVideoTracks()[0].contentHint = "motion";
+    if (this.sound) for (const track of this.#sounds()) stream.addTrack(track);
     return stream;
+  }
+
+  #sounds() {
+    return (this.video.srcObject ?? this.video.captureStream?.() ?? this.video.mozCaptureStream?.())?.getAudioTracks() ?? [];
   }
 
   async devices() {
@@ -68,12 +75,12 @@ export class Source {
     return all.filter((one) => one.kind === "videoinput" && one.deviceId);
   }
 
-  #capture(kind, device) {
+  #capture(kind, device, sound) {
     if (!navigator.mediaDevices) throw new DOMException("", "InsecureError");
-    if (kind === "screen") return navigator.mediaDevices.getDisplayMedia({ video: { frameRate: 30 }, audio: false });
+    if (kind === "screen") return navigator.mediaDevices.getDisplayMedia({ video: { frameRate: 30 }, audio: sound });
     const which = device ? { deviceId: { exact: device } } : { facingMode: "user" };
     return navigator.mediaDevices.getUserMedia({
-      audio: false,
+      audio: sound,
       video: { ...which, width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } },
     });
   }

@@ -35,6 +35,7 @@ export function statistics(view, condition, modelName) {
   const figures = condition?.figures ?? {};
   const [width, height] = view.size;
   $("fps").textContent = view.fps.toFixed(1);
+  $("shown").textContent = view.shownFps.toFixed(1);
   $("p50").textContent = milliseconds(view.latency(0.5));
   $("p95").textContent = milliseconds(view.latency(0.95));
   $("server").textContent = `${milliseconds(figures.server_p50 * 1000)}, ${milliseconds(figures.server_p95 * 1000)}`;

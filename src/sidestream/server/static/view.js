@@ -11,10 +11,12 @@ export class View {
     this.context = canvas.getContext("2d", { alpha: false });
     this.source = source;
     this.remote = Object.assign(document.createElement("video"), { muted: true, playsInline: true, autoplay: true });
+    this.speaker = new Audio();
     this.compare = "result";
     this.wipe = 0.5;
     this.live = false;
-    this.frames = [];
+    this.frames = []; // When restyled pictures came, and all that were shown.
+    this.shown = [];
     this.latencies = [];
     this.unread = 0;
     this.stamp = null;
@@ -33,24 +35,37 @@ export class View {
     next();
   }
 
+  hear(stream) {
+    this.speaker.srcObject = stream;
+    this.speaker.play().catch(() => {});
+  }
+
   /** Restyled pictures come: until then, and whenever they do not, people see themselves. */
   set restyled(live) {
     this.live = live;
-    if (!live) this.remote.srcObject = null;
+    if (!live) this.remote.srcObject = this.speaker.srcObject = null;
   }
 
   #arrived() {
     const now = performance.now();
-    this.frames.push(now);
-    while (this.frames.length && now - this.frames[0] > 2000) this.frames.shift();
-    this.stamp = read(this.remote);
-    if (this.stamp === null) this.unread += 1;
-    else {
-      this.latencies.push(since(this.stamp, now));
+    const stamp = read(this.remote);
+    // What lies between two pictures has the strip of the first, which was counted when that came.
+    const fresh = stamp === null || stamp !== this.stamp;
+    this.#count(this.shown, now);
+    if (fresh) this.#count(this.frames, now);
+    if (stamp === null) this.unread += 1;
+    else if (fresh) {
+      this.latencies.push(since(stamp, now));
       if (this.latencies.length > 150) this.latencies.shift();
     }
+    this.stamp = stamp;
     this.live = true;
     this.draw();
+  }
+
+  #count(times, now) {
+    times.push(now);
+    while (now - times[0] > 2000) times.shift();
   }
 
   /** The picture's own size, in pixels. */
@@ -103,9 +118,11 @@ export class View {
   }
 
   get fps() {
-    const { frames } = this;
-    if (frames.length < 2 || performance.now() - frames.at(-1) > 2000) return 0;
-    return ((frames.length - 1) * 1000) / (frames.at(-1) - frames[0]);
+    return rate(this.frames);
+  }
+
+  get shownFps() {
+    return rate(this.shown);
   }
 
   /** Milliseconds that this share of the newest pictures took at most. */
@@ -124,9 +141,13 @@ export class View {
   }
 
   record(onstop) {
-    const types = ["video/mp4;codecs=avc1.42E01E", "video/webm;codecs=vp9", "video/webm"];
-    const type = types.find((one) => MediaRecorder.isTypeSupported(one));
     const stream = this.canvas.captureStream(30);
+    const sounds = this.speaker.srcObject?.getAudioTracks() ?? [];
+    const types = sounds.length
+      ? ["video/mp4;codecs=avc1.42E01E,mp4a.40.2", "video/webm;codecs=vp9,opus", "video/webm"]
+      : ["video/mp4;codecs=avc1.42E01E", "video/webm;codecs=vp9", "video/webm"];
+    const type = types.find((one) => MediaRecorder.isTypeSupported(one));
+    for (const track of sounds) stream.addTrack(track.clone());
     this.recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 8_000_000 });
     const parts = [];
     this.recorder.ondataavailable = (event) => event.data.size && parts.push(event.data);
@@ -141,6 +162,11 @@ export class View {
   stopRecording() {
     if (this.recording) this.recorder.stop();
   }
+}
+
+function rate(times) {
+  if (times.length < 2 || performance.now() - times.at(-1) > 2000) return 0;
+  return ((times.length - 1) * 1000) / (times.at(-1) - times[0]);
 }
 
 function save(blob, suffix) {

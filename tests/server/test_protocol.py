@@ -1,0 +1,115 @@
+"""Connections of HTTP that never become requests, against a real server in a process of its own."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from server.browser import Server, fake
+
+SECONDS, MOST = 1.5, 4
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = fake("--request-seconds", str(SECONDS), "--connections", str(MOST)).start()
+    yield server
+    assert server.stop()[0] == 0
+
+
+@pytest.fixture
+def connect(server: Server) -> Iterator:
+    """Connections from an address of this machine, closed at the end."""
+    with ExitStack() as stack:
+
+        def to(address: str = "127.0.0.1") -> socket.socket:
+            made = socket.create_connection(
+                ("127.0.0.1", server.port), 20, source_address=(address, 0)
+            )
+            return stack.enter_context(made)
+
+        yield to
+    time.sleep(0.1)
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the other end is gone."""
+    connection.settimeout(0.05)
+    try:
+        return connection.recv(4096) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def dripped(connection: socket.socket, data: bytes) -> float:
+    """Seconds until the server had enough of a byte every tenth of a second."""
+    begun = time.monotonic()
+    for at in range(len(data)):
+        try:
+            connection.sendall(data[at : at + 1])
+        except ConnectionError:
+            break
+        if ended(connection):
+            break
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def asked(connection: socket.socket) -> bytes:
+    """The answer to a whole request."""
+    connection.sendall(HEAD + b"\r\n")
+    said = b""
+    while not said.endswith(b"}"):
+        said += connection.recv(4096)
+    return said
+
+
+def test_a_head_that_drips_is_cut_off(connect):
+    seconds = dripped(connect(), HEAD + b"X-Long: " + b"x" * 1000)
+    assert SECONDS - 0.2 < seconds < SECONDS + 3
+
+
+def test_one_who_says_nothing_is_cut_off(connect):
+    silent, begun = connect(), time.monotonic()
+    while not ended(silent):
+        assert time.monotonic() - begun < SECONDS + 5
+    assert time.monotonic() - begun > SECONDS - 0.2
+
+
+def test_a_second_request_that_drips_is_cut_off(connect):
+    connection = connect()
+    assert asked(connection).startswith(b"HTTP/1.1 200")
+    assert dripped(connection, HEAD + b"X-Long: " + b"x" * 1000) < SECONDS + 3
+
+
+def test_a_body_that_drips_after_its_refusal_is_cut_off(connect):
+    connection = connect()
+    connection.sendall(b"POST /offer HTTP/1.1\r\nHost: evil\r\nContent-Length: 9000\r\n\r\n")
+    assert connection.recv(4096).startswith(b"HTTP/1.1 421")
+    assert dripped(connection, b"x" * 9000) < SECONDS + 3
+
+
+def test_requests_in_time_go_on_for_as_long_as_they_like(connect):
+    connection, begun = connect(), time.monotonic()
+    while time.monotonic() - begun < 2 * SECONDS:
+        assert asked(connection).startswith(b"HTTP/1.1 200")
+        time.sleep(0.3)
+
+
+def test_an_address_has_so_many_connections_and_others_have_their_own(connect):
+    here = [connect() for _ in range(MOST)]
+    time.sleep(0.2)
+    late = connect()
+    assert late.recv(4096).startswith(b"HTTP/1.1 503")
+    assert ended(late)
+    assert asked(connect("127.0.0.2")).startswith(b"HTTP/1.1 200")
+    here[0].close()
+    time.sleep(0.2)
+    assert asked(connect()).startswith(b"HTTP/1.1 200")
