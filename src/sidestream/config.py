@@ -14,7 +14,7 @@ SIZE_MULTIPLE = 32
 BATCH_SIZES = (1, 2, 4, 8, 16)
 
 Fit = Literal["crop", "pad", "stretch", "square"]
-FlowName = Literal["dis", "farneback"]
+FlowName = Literal["dis", "farneback", "dense"]
 
 
 def at_least(low: int, **values: int) -> None:
@@ -128,7 +128,7 @@ class StreamConfig:
     """Frames per batch: 1, 2, 4, 8 or 16. Default: chosen by model and device."""
     schedule: Schedule = field(default_factory=Schedule)
     flow: FlowName = "dis"
-    """Optical flow: dis (chained, with occlusion) or farneback (the paper's, direct across the gap)."""
+    """Optical flow: dis (chained, with occlusion), dense (likewise, on the device: for a GPU) or farneback (the paper's, direct across the gap)."""
     fixed_noise: bool = False
     """The same noise for every frame."""
     blend: float = 0.0

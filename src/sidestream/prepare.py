@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from sidestream import flow, sampler
+from sidestream import flow, flow_dense, sampler
 from sidestream.config import BATCH_SIZES
 from sidestream.flow import Flow, Mask
 from sidestream.media import pixels
@@ -16,7 +16,7 @@ from sidestream.prefetch import upload
 from sidestream.seams import EditModel
 from sidestream.stream import Side, Stream
 from sidestream.timing import Spans
-from sidestream.types import Batch, Job, Prepared, TextState, Warp
+from sidestream.types import Batch, Frame, Job, Prepared, TextState, Trails, Warp
 
 
 class Preparer:
@@ -34,9 +34,8 @@ class Preparer:
 
     def __call__(self, batch: Batch) -> Prepared:
         with self.spans("upload"):
-            stack = np.stack([job.frame.pixels for job in batch.padded])
-            inputs = pixels.to_unit(self._upload(torch.from_numpy(stack)))
-            anchor, step = self._warps(batch)
+            inputs = self._pictures([job.frame for job in batch.padded])
+            anchor, step = self._warps(batch, inputs)
         pictures = inputs.to(self.dtype)
         with self.spans("encode image"):
             source = self.model.encode_image(pictures)
@@ -47,13 +46,36 @@ class Preparer:
             noise = self._upload(noise)[self._index(_filled(range(len(batch.jobs)), batch.slots))]
         return Prepared(batch, inputs, source, text, noise.to(self.dtype), anchor, step)
 
-    def _warps(self, batch: Batch) -> tuple[Warp | None, Warp | None]:
+    def _pictures(self, frames: Sequence[Frame]) -> torch.Tensor:
+        stack = np.stack([frame.pixels for frame in frames])
+        return pixels.to_unit(self._upload(torch.from_numpy(stack)))
+
+    def _warps(self, batch: Batch, inputs_BCHW: torch.Tensor) -> tuple[Warp | None, Warp | None]:
         flows = batch.flows
         if flows is None:
             return None, None
+        if isinstance(flows, Trails):
+            return self._searched(batch, flows, inputs_BCHW)
         return self._warp(batch, flows.anchor, flows.occluded), self._warp(
             batch, flows.step, flows.step_occluded
         )
+
+    def _searched(
+        self, batch: Batch, trails: Trails, inputs_BCHW: torch.Tensor
+    ) -> tuple[Warp | None, Warp | None]:
+        """Flow that is computed here, between pictures that are on the device already, but for a stream's last one."""
+        places = flow_dense.places_of(batch, trails)
+        new = known = flow_dense.grey(inputs_BCHW)
+        if places.strangers:
+            known = torch.cat((new, flow_dense.grey(self._pictures(places.strangers))))
+        anchor, step = flow_dense.search(
+            known.index_select(0, self._index(places.old)),
+            new,
+            self._index(places.before),
+            self._upload(torch.tensor(places.known)),
+            places.doublings if trails.anchored else 0,
+        )
+        return anchor if trails.anchored else None, step if trails.stepwise else None
 
     def _warp(
         self, batch: Batch, found: Sequence[Flow | None], occluded: Sequence[Mask | None]
