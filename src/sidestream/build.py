@@ -13,12 +13,13 @@ from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, zoo
+from sidestream.models import components, kernels, zoo
 from sidestream.models.autoencoder import stride_of
 from sidestream.models.compile import INDUCTOR
 from sidestream.models.components import Components
 from sidestream.models.dreamlite import DreamLite
 from sidestream.models.instruct.template import Template
+from sidestream.models.lanes import Lanes
 from sidestream.render import SCRATCH_ROWS
 
 Adapter = TemporalLLLite | TemporalDetail
@@ -31,7 +32,12 @@ class Built:
     model: DreamLite
     engine: Engine
     device: torch.device
+    lanes: Lanes = Lanes()
     notes: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        self.engine.close()
+        self.lanes.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +50,24 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
 
-def build(name: str, config: ModelConfig, backend: str = INDUCTOR) -> Built:
-    """Loads the model and its adapter and puts an engine round them; `backend` is what compiles, if asked for."""
+def build(
+    name: str, config: ModelConfig, backend: str = INDUCTOR, *, behind: bool = False
+) -> Built:
+    """Loads the model and its adapter and puts an engine round them.
+
+    `backend` is what compiles, if asked for; `behind`: while frames go on uncompiled.
+    """
     found = load(name, config)
-    return assemble(found.entry, found.parts, found.adapter, config, backend, found.notes)
+    device = found.parts.unet.device
+    if config.compile and backend == INDUCTOR:
+        kernels.keep(found.entry.name, device)
+    lanes = Lanes.on(
+        device,
+        backend=backend if config.compile else None,
+        behind=behind,
+        capture=config.capture,
+    )
+    return assemble(found.entry, found.parts, found.adapter, config, lanes, found.notes)
 
 
 def load(name: str, config: ModelConfig) -> Loaded:
@@ -65,25 +85,28 @@ def assemble(
     parts: Components,
     adapter: Adapter | None,
     config: ModelConfig,
-    backend: str = INDUCTOR,
+    lanes: Lanes = Lanes(),
     notes: tuple[str, ...] = (),
 ) -> Built:
     """An engine round components that are where they will run, and an adapter that is there or attached to them."""
+    hooked = adapter if isinstance(adapter, TemporalLLLite) else None
     model = DreamLite(
         parts,
         template_of(parts),
         vision_size=config.vision_size or entry.vision_size,
-        compile_backend=backend if config.compile else None,
+        lanes=lanes,
+        hooked=hooked.banks if hooked else tuple,
     )
     engine = Engine(
         model,
-        adapter if isinstance(adapter, TemporalLLLite) else None,
+        hooked,
         model.device,
         model.dtype,
         config.flow_threads,
         detail=adapter if isinstance(adapter, TemporalDetail) else None,
+        lanes=lanes,
     )
-    return Built(entry, config, model, engine, model.device, notes)
+    return Built(entry, config, model, engine, model.device, lanes, notes)
 
 
 def template_of(parts: Components) -> Template:

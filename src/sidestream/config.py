@@ -160,7 +160,9 @@ class ModelConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
-    """Compile the model's functions; the first frames then take a minute or more."""
+    """Compile the model's functions; the first frames then take a minute or more. What runs live goes on meanwhile."""
+    capture: bool = True
+    """On CUDA, launch the model's functions as graphs, captured for each shape that comes again."""
     revision: str | None = None
     """Revision of a hub repository."""
     flow_threads: int = 2

@@ -12,6 +12,7 @@ from sidestream import flow, flow_dense, sampler
 from sidestream.config import BATCH_SIZES
 from sidestream.flow import Flow, Mask
 from sidestream.media import pixels
+from sidestream.models.lanes import Lane
 from sidestream.prefetch import upload
 from sidestream.seams import EditModel
 from sidestream.stream import Side, Stream
@@ -23,7 +24,12 @@ class Preparer:
     """Turns batches into prepared batches; what it remembers lies in each stream's side part."""
 
     def __init__(
-        self, model: EditModel, device: torch.device, dtype: torch.dtype, spans: Spans
+        self,
+        model: EditModel,
+        device: torch.device,
+        dtype: torch.dtype,
+        spans: Spans,
+        lane: Lane = Lane(),
     ) -> None:
         self.model = model
         self.device = device
@@ -31,6 +37,8 @@ class Preparer:
         self.spans = spans
         self.encoded = 0
         """Pictures that the text encoder has looked at."""
+        self._to_unit = lane.make(pixels.to_unit)
+        self._search = lane.make(flow_dense.search)
 
     def __call__(self, batch: Batch) -> Prepared:
         with self.spans("upload"):
@@ -48,7 +56,7 @@ class Preparer:
 
     def _pictures(self, frames: Sequence[Frame]) -> torch.Tensor:
         stack = np.stack([frame.pixels for frame in frames])
-        return pixels.to_unit(self._upload(torch.from_numpy(stack)))
+        return self._to_unit(self._upload(torch.from_numpy(stack)), None)
 
     def _warps(self, batch: Batch, inputs_BCHW: torch.Tensor) -> tuple[Warp | None, Warp | None]:
         flows = batch.flows
@@ -68,7 +76,7 @@ class Preparer:
         new = known = flow_dense.grey(inputs_BCHW)
         if places.strangers:
             known = torch.cat((new, flow_dense.grey(self._pictures(places.strangers))))
-        anchor, step = flow_dense.search(
+        anchor, step = self._search(
             known.index_select(0, self._index(places.old)),
             new,
             self._index(places.before),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import torch
 
 from sidestream.config import Size
 from sidestream.models.autoencoder import Autoencoder
-from sidestream.models.compile import compiled
 from sidestream.models.components import Components
 from sidestream.models.denoiser import Denoiser
 from sidestream.models.instruct.encoder import LeanEncoder
 from sidestream.models.instruct.template import Template
+from sidestream.models.lanes import Lanes
 from sidestream.prefetch import upload
 from sidestream.types import Controls, Prompt, TextState
 
@@ -27,8 +26,10 @@ class DreamLite:
         template: Template,
         *,
         vision_size: int = 256,
-        compile_backend: str | None = None,
+        lanes: Lanes = Lanes(),
+        hooked: Callable[[], Sequence[torch.Tensor]] = tuple,
     ) -> None:
+        """`hooked`: what adapters in the U-Net read and may exchange."""
         self.unet = parts.unet
         self.template = template
         self.dtype: torch.dtype = parts.unet.dtype
@@ -37,13 +38,13 @@ class DreamLite:
         self.stride = autoencoder.stride
         self.denoiser = Denoiser(parts.unet, parts.scheduler, self.stride)
         self.encoder = LeanEncoder(parts.text_encoder, template, vision_size)
-        make = partial(compiled, backend=compile_backend)
-        self._see, self._read = make(self.encoder.see), make(self.encoder.read)
-        self._encode = make(self.encoder.encode)
-        self._read_states = make(self.denoiser.read)
-        self._advance = make(self.denoiser.advance)
-        self._encode_image = make(autoencoder.encode)
-        self._decode = make(autoencoder.decode)
+        side, main = lanes.side.make, lanes.main.make
+        self._see, self._read = side(self.encoder.see), side(self.encoder.read)
+        self._encode = side(self.encoder.encode)
+        self._read_states = side(self.denoiser.read)
+        self._encode_image = side(autoencoder.encode)
+        self._advance = main(self.denoiser.advance, hooked)
+        self._decode = main(autoencoder.decode)
 
     def read(self, controls: Controls) -> tuple[Prompt, ...]:
         """The prompts as ids, all padded to one bucket; what cannot be read is refused here."""
