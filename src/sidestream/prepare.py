@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from sidestream import flow, flow_dense, sampler
@@ -13,7 +12,7 @@ from sidestream.config import BATCH_SIZES
 from sidestream.flow import Flow, Mask
 from sidestream.media import pixels
 from sidestream.models.lanes import Lane
-from sidestream.prefetch import upload
+from sidestream.prefetch import upload, upload_stack
 from sidestream.seams import EditModel
 from sidestream.stream import Side, Stream
 from sidestream.timing import Spans
@@ -55,8 +54,7 @@ class Preparer:
         return Prepared(batch, inputs, source, text, noise.to(self.dtype), anchor, step)
 
     def _pictures(self, frames: Sequence[Frame]) -> torch.Tensor:
-        stack = np.stack([frame.pixels for frame in frames])
-        return self._to_unit(self._upload(torch.from_numpy(stack)), None)
+        return self._to_unit(upload_stack([frame.pixels for frame in frames], self.device), None)
 
     def _warps(self, batch: Batch, inputs_BCHW: torch.Tensor) -> tuple[Warp | None, Warp | None]:
         flows = batch.flows
