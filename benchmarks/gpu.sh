@@ -3,10 +3,11 @@
 #
 #   benchmarks/gpu.sh [--device cuda] [--model twin] [--out FOLDER] [--wheels FOLDER] [--seconds N] [--quick] [-- FLAG...]
 #
-# --wheels   a folder of .whl files that this machine lacks; they are unpacked into a folder that is gone afterwards
+# --wheels   a folder of .whl files that this machine lacks, as benchmarks/wheels.sh gathers them; they are unpacked into
+#            a folder that is gone afterwards
 # --seconds  what there is, 570 unless given: a measurement is cut off there, and those behind it are left out, by name
 # --quick    a look, as `sidestream bench --quick`
-# FLAG...    for every measurement, such as --compile
+# FLAG...    for every measurement, such as --size 512x512
 #
 # Each measurement fills a folder of FOLDER; FOLDER/records.jsonl has every record, and the last output is a table of
 # them. SIDESTREAM_COMMIT names the commit where this is a copy without its repository. On a machine without a GPU:
@@ -59,15 +60,19 @@ measure() { # NAME SUBCOMMAND FLAG...: one measurement into a folder of its name
 
 [[ "$device" == cuda* ]] && nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 # What is asked for first comes first: the later, the likelier to be cut off.
-measure sustained-b8 sustained --batch 8
-measure sustained-b1 sustained --batch 1
-measure sustained-b1-k4 sustained --batch 1 --steps 4
-measure live-b1 sustained --batch 1 --rate 30
-measure profile-b8 profile --batch 8
-measure profile-b1 profile --batch 1
+measure sustained-b8 sustained --batch 8 --flow dense
+measure sustained-b1 sustained --batch 1 --flow dense
+measure compiled-b8 sustained --batch 8 --flow dense --compile
+measure compiled-b1 sustained --batch 1 --flow dense --compile
+measure compiled-b1-k4 sustained --batch 1 --flow dense --compile --steps 4
+measure live-b1 sustained --batch 1 --flow dense --compile --rate 30
+measure dis-b8 sustained --batch 8 --flow dis
+measure eager-b1 sustained --batch 1 --flow dense --no-capture
+measure profile-b8 profile --batch 8 --flow dense
+measure profile-b1 profile --batch 1 --flow dense
 measure baseline baseline --batch 8 --rounds 3
-measure scaling scaling
-measure refresh refresh
+measure scaling scaling --flow dense
+measure refresh refresh --flow dense
 measure memory memory
 
 ((${#missed[@]})) && echo "== not whole: ${missed[*]}"

@@ -27,7 +27,7 @@ def lines(found: Iterator[Record]) -> Iterator[dict[str, str]]:
             continue
         stream = one.config["stream"]
         yield {
-            "what": f"{one.table}: {one.row}{_rate(one)}",
+            "what": ", ".join((f"{one.table}: {one.row}", *_how(one))),
             "B": str(stream["batch"]),
             "K": str(stream["steps"]),
             "size": stream["size"],
@@ -38,9 +38,17 @@ def lines(found: Iterator[Record]) -> Iterator[dict[str, str]]:
         }
 
 
-def _rate(record: Record) -> str:
-    rate = record.config.get("rate")
-    return f", {rate:g} fps in" if rate else ""
+def _how(record: Record) -> Iterator[str]:
+    """What tells runs of the same kind apart."""
+    loading, stream = record.config.get("loading", {}), record.config["stream"]
+    if loading.get("compile"):
+        yield "compiled"
+    if not loading.get("capture", True):
+        yield "no graphs"
+    if stream.get("flow", "dis") != "dis":
+        yield f"{stream['flow']} flow"
+    if rate := record.config.get("rate"):
+        yield f"{rate:g} fps in"
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from sidestream.build import assemble, attached
 from sidestream.config import ModelConfig
 from sidestream.models import zoo
 from sidestream.models.components import Components
+from sidestream.models.lanes import Lanes
 from sidestream.models.nano.architecture import untrained
 from sidestream.models.nano.words import tokenizer
 from sidestream.synth.instructions import held_out
@@ -47,7 +48,9 @@ def components(seed: int = 0) -> Components:
     return parts
 
 
-def load(config: ModelConfig = ModelConfig(), *, detail: bool = False) -> Stylizer:
+def load(
+    config: ModelConfig = ModelConfig(), *, detail: bool = False, lanes: Lanes = Lanes()
+) -> Stylizer:
     """As `Stylizer.load("nano")`, on the CPU, with an adapter inside the denoiser, or one behind the decoder."""
     parts = components().to(torch.device("cpu"), torch.float32)
     adapter = None
@@ -56,7 +59,7 @@ def load(config: ModelConfig = ModelConfig(), *, detail: bool = False) -> Styliz
     elif config.adapter != "none":
         adapter = attached(parts, config)
         randomise(adapter, seed=0, gain=2.0)
-    return Stylizer(assemble(zoo.find("nano"), parts, adapter, config))
+    return Stylizer(assemble(zoo.find("nano"), parts, adapter, config, lanes))
 
 
 def _scale(module: nn.Module) -> None:

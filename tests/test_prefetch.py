@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 
-from sidestream.prefetch import ahead, prefetch
+from sidestream.prefetch import ahead, prefetch, upload_stack
 
 
 def test_items_come_in_order():
@@ -88,3 +89,8 @@ def test_no_thread_is_left():
 def test_the_lane_records_no_gradients():
     flags = list(ahead(torch.is_grad_enabled() for _ in range(3)))
     assert flags == [False] * 3
+
+
+def test_arrays_are_stacked_where_the_device_can_fetch_them():
+    arrays = [np.full((2, 3), number, np.uint8)[:, ::-1] for number in range(4)]
+    assert np.array_equal(upload_stack(arrays, torch.device("cpu")), np.stack(arrays))

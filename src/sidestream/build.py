@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,12 +15,13 @@ from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, graphs, zoo
+from sidestream.models import components, graphs, kernels, zoo
 from sidestream.models.autoencoder import stride_of
-from sidestream.models.compile import INDUCTOR, Make, as_it_is, compiled
+from sidestream.models.compile import INDUCTOR, Make, as_it_is
 from sidestream.models.components import Components
 from sidestream.models.dreamlite import DreamLite
 from sidestream.models.instruct.template import Template
+from sidestream.models.lanes import Lanes
 from sidestream.render import SCRATCH_ROWS
 
 Adapter = TemporalLLLite | TemporalDetail
@@ -34,7 +34,12 @@ class Built:
     model: DreamLite
     engine: Engine
     device: torch.device
+    lanes: Lanes = Lanes()
     notes: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        self.engine.close()
+        self.lanes.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +52,43 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
 
-def build(name: str, config: ModelConfig, backend: str | None = None) -> Built:
-    """Loads the model and its adapter and puts an engine round them; `backend` is what compiles, where a certain one is wanted."""
+def build(
+    name: str, config: ModelConfig, backend: str | None = None, *, behind: bool = False
+) -> Built:
+    """Loads the model and its adapter and puts an engine round them.
+
+    `backend` is what compiles where a certain one is wanted; `behind`: while frames go on uncompiled.
+    """
     found = load(name, config)
-    return assemble(found.entry, found.parts, found.adapter, config, backend, found.notes)
+    device = found.parts.unet.device
+    converts = config.compile and backend is None and _fits_graphs(found)
+    compiler = (backend or INDUCTOR) if config.compile and not converts else None
+    if compiler == INDUCTOR:
+        kernels.keep(found.entry.name, device)
+    lanes = Lanes.on(device, backend=compiler, behind=behind, capture=config.capture)
+    convert = _converter(found.parts, config) if converts else as_it_is
+    return assemble(found.entry, found.parts, found.adapter, config, lanes, convert, found.notes)
+
+
+def _fits_graphs(found: Loaded) -> bool:
+    """Graphs are of a CPU, and would not see that the paper's kind of adapter is written to while it runs."""
+    unet = found.parts.unet
+    fixed = not isinstance(found.adapter, TemporalLLLite)
+    known = unet.device.type == "cpu" and unet.dtype in graphs.PRECISIONS
+    return known and fixed and graphs.available()
+
+
+def _converter(parts: Components, config: ModelConfig) -> Make:
+    """Of encoder and U-Net alone: what works on pictures is as fast or faster as it is (docs/performance.md)."""
+    identity = hashlib.sha256(repr((config.vision_size, parts.scheduler)).encode())
+    for module in (parts.unet, parts.text_encoder):
+        for name, tensor in module.state_dict().items():
+            identity.update(name.encode())
+            identity.update(tensor.float().contiguous().numpy().data)
+    make = graphs.Converter(parts.unet.dtype, disk.folder("graphs"), identity.hexdigest())
+    for module in (parts.unet, parts.text_encoder):
+        graphs.widen(module)
+    return make
 
 
 def load(name: str, config: ModelConfig) -> Loaded:
@@ -68,58 +106,30 @@ def assemble(
     parts: Components,
     adapter: Adapter | None,
     config: ModelConfig,
-    backend: str | None = None,
+    lanes: Lanes = Lanes(),
+    convert: Make = as_it_is,
     notes: tuple[str, ...] = (),
 ) -> Built:
     """An engine round components that are where they will run, and an adapter that is there or attached to them."""
-    make, make_pictures = _makers(parts, adapter, config, backend)
+    hooked = adapter if isinstance(adapter, TemporalLLLite) else None
     model = DreamLite(
         parts,
         template_of(parts),
         vision_size=config.vision_size or entry.vision_size,
-        make=make,
-        make_pictures=make_pictures,
+        lanes=lanes,
+        hooked=hooked.banks if hooked else tuple,
+        convert=convert,
     )
     engine = Engine(
         model,
-        adapter if isinstance(adapter, TemporalLLLite) else None,
+        hooked,
         model.device,
         model.dtype,
         config.flow_threads,
-        detail=make_pictures(adapter) if isinstance(adapter, TemporalDetail) else None,
+        detail=adapter if isinstance(adapter, TemporalDetail) else None,
+        lanes=lanes,
     )
-    return Built(entry, config, model, engine, model.device, notes)
-
-
-def _makers(
-    parts: Components, adapter: Adapter | None, config: ModelConfig, backend: str | None
-) -> tuple[Make, Make]:
-    """What makes functions faster that work on states and latents, and those that work on pictures."""
-    if not config.compile:
-        return as_it_is, as_it_is
-    dtype = parts.unet.dtype
-    # The paper's kind of adapter is written to while it runs: a graph would not see that.
-    fits = parts.unet.device.type == "cpu" and not isinstance(adapter, TemporalLLLite)
-    if backend is not None or not (fits and dtype in graphs.PRECISIONS and graphs.available()):
-        make = partial(compiled, backend=backend or INDUCTOR)
-        return make, make
-    make = graphs.Converter(dtype, disk.folder("graphs"), _identity(parts, config))
-    for part in (parts.unet, parts.text_encoder):
-        graphs.widen(part)
-    return (
-        make,
-        as_it_is,
-    )  # what works on pictures is as fast or faster as it is: docs/performance.md
-
-
-def _identity(parts: Components, config: ModelConfig) -> str:
-    """Of the weights and of the settings that decide what is computed with them."""
-    found = hashlib.sha256(repr((config.vision_size, parts.scheduler)).encode())
-    for module in (parts.unet, parts.text_encoder):
-        for name, tensor in module.state_dict().items():
-            found.update(name.encode())
-            found.update(tensor.float().contiguous().numpy().data)
-    return found.hexdigest()
+    return Built(entry, config, model, engine, model.device, lanes, notes)
 
 
 def template_of(parts: Components) -> Template:

@@ -14,7 +14,7 @@ SIZE_MULTIPLE = 32
 BATCH_SIZES = (1, 2, 4, 8, 16)
 
 Fit = Literal["crop", "pad", "stretch", "square"]
-FlowName = Literal["dis", "farneback"]
+FlowName = Literal["dis", "farneback", "dense"]
 
 
 def at_least(low: int, **values: int) -> None:
@@ -130,7 +130,7 @@ class StreamConfig:
     """Frames per batch: 1, 2, 4, 8 or 16. Default: chosen by model and device."""
     schedule: Schedule = field(default_factory=Schedule)
     flow: FlowName = "dis"
-    """Optical flow: dis (chained, with occlusion) or farneback (the paper's, direct across the gap)."""
+    """Optical flow: dis (chained, with occlusion), dense (likewise, on the device: for a GPU) or farneback (the paper's, direct across the gap)."""
     fixed_noise: bool = False
     """The same noise for every frame."""
     blend: float = 0.0
@@ -162,8 +162,10 @@ class ModelConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
-    """Compile the model's functions. The first frames of a size then take seconds, on a GPU minutes; on a CPU with
-    OpenVINO (the extra `cpu`) what was made is kept on disk."""
+    """Compile the model's functions. The first frames of a size then take seconds, on a GPU a minute or more; on a CPU
+    with OpenVINO (the extra `cpu`) what was made is kept on disk. On a GPU, what runs live goes on meanwhile."""
+    capture: bool = True
+    """On CUDA, launch the model's functions as graphs, captured for each shape that comes again."""
     revision: str | None = None
     """Revision of a hub repository."""
     flow_threads: int = 2

@@ -14,6 +14,7 @@ import torch
 from sidestream import flow
 from sidestream.config import ModelConfig
 from sidestream.errors import EngineError
+from sidestream.models.lanes import Lanes
 from sidestream.prefetch import ahead, each, prefetch
 from sidestream.prepare import Preparer
 from sidestream.render import Rendered, Renderer
@@ -43,13 +44,14 @@ class Engine:
         dtype: torch.dtype,
         flow_threads: int = ModelConfig().flow_threads,
         detail: DetailAdapter | None = None,
+        lanes: Lanes = Lanes(),
     ) -> None:
         self.adapter = adapter
         self.detail = detail
         self.device = device
         self.spans = Spans(device)
-        self.prepare = Preparer(model, device, dtype, self.spans)
-        self.render = Renderer(model, adapter, device, self.spans, detail)
+        self.prepare = Preparer(model, device, dtype, self.spans, lanes.side)
+        self.render = Renderer(model, adapter, device, self.spans, detail, lanes.main)
         self.tally = Tally()
         self._pool = ThreadPoolExecutor(flow_threads, "sidestream-flow")
         self._rendering = threading.Lock()

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidestream.config import FlowName, Size
-from sidestream.types import Batch, Flows, Frame, Job, Pixels
+from sidestream.types import Batch, Flows, Frame, Job, Pixels, Trails
 
 if TYPE_CHECKING:
     import torch
@@ -110,24 +110,30 @@ class Method(NamedTuple):
     """Whether flow across several frames goes through those between."""
 
 
-METHODS: Mapping[FlowName, Method] = {
+METHODS: Mapping[FlowName, Method | None] = {
     "dis": Method(between, chained=True),
     "farneback": Method(mirrored, chained=False),
+    "dense": None,  # on the device, by flow_dense.py
 }
 
 
 def flows_of(
     batch: Batch, name: FlowName, *, anchored: bool = True, stepwise: bool = False, pool: Executor
-) -> Flows:
+) -> Flows | Trails | None:
     """The flows that a batch's jobs need: to their anchor where they refresh, to the frame before where outputs are joined.
 
-    Waits for work on the pool, so it must not itself run there.
+    Where the method runs on the device, which frames they lie between. Waits for work on the pool, so it must not
+    itself run there.
     """
     method = METHODS[name]
     trails = list(_trails(batch.jobs))
+    refreshes = [anchored and job.plan.conditioning == "refresh" for job in batch.jobs]
+    if method is None:
+        before = tuple(next(iter(trail.to_before()), None) for trail in trails)
+        return Trails(before, any(refreshes), stepwise) if stepwise or any(refreshes) else None
     anchors = [
-        trail.to_anchor(method.chained) if anchored and job.plan.conditioning == "refresh" else ()
-        for job, trail in zip(batch.jobs, trails, strict=True)
+        trail.to_anchor(method.chained) if refresh else ()
+        for refresh, trail in zip(refreshes, trails, strict=True)
     ]
     befores = [trail.to_before() for trail in trails] if stepwise else []
     legs = dict.fromkeys(leg for route in (*anchors, *befores) for leg in pairwise(route))

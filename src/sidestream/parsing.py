@@ -57,6 +57,7 @@ def parse(arguments: Sequence[str]) -> Command:
         recipe.loading,
         device=own.device,
         compile=own.compile,
+        capture=own.capture,
         flow_threads=own.flow_threads,
         offline=own.offline,
         revision=own.revision,

@@ -8,12 +8,14 @@ on this one, and one event joins the two.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -98,6 +100,14 @@ def upload(on_host: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type == "cuda":  # pragma: no cover - cuda
         on_host = on_host.pin_memory()
     return on_host.to(device, non_blocking=True)
+
+
+def upload_stack(arrays: Sequence[NDArray[np.uint8]], device: torch.device) -> torch.Tensor:
+    """Arrays of one shape as one tensor on the device, copied once on the host: to where the device can fetch them."""
+    shape = (len(arrays), *arrays[0].shape)
+    stack = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(arrays, out=stack.numpy())
+    return stack.to(device, non_blocking=True)
 
 
 def _on_side_stream(

@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 
-from sidestream import flow, sampler
+from sidestream import flow, flow_dense, sampler
 from sidestream.config import BATCH_SIZES
 from sidestream.flow import Flow, Mask
 from sidestream.media import pixels
-from sidestream.prefetch import upload
+from sidestream.models.lanes import Lane
+from sidestream.prefetch import upload, upload_stack
 from sidestream.seams import EditModel
 from sidestream.stream import Side, Stream
 from sidestream.timing import Spans
-from sidestream.types import Batch, Job, Prepared, TextState, Warp
+from sidestream.types import Batch, Frame, Job, Prepared, TextState, Trails, Warp
 
 
 class Preparer:
     """Turns batches into prepared batches; what it remembers lies in each stream's side part."""
 
     def __init__(
-        self, model: EditModel, device: torch.device, dtype: torch.dtype, spans: Spans
+        self,
+        model: EditModel,
+        device: torch.device,
+        dtype: torch.dtype,
+        spans: Spans,
+        lane: Lane = Lane(),
     ) -> None:
         self.model = model
         self.device = device
@@ -31,12 +36,13 @@ class Preparer:
         self.spans = spans
         self.encoded = 0
         """Pictures that the text encoder has looked at."""
+        self._to_unit = lane.make(pixels.to_unit)
+        self._search = lane.make(flow_dense.search)
 
     def __call__(self, batch: Batch) -> Prepared:
         with self.spans("upload"):
-            stack = np.stack([job.frame.pixels for job in batch.padded])
-            inputs = pixels.to_unit(self._upload(torch.from_numpy(stack)))
-            anchor, step = self._warps(batch)
+            inputs = self._pictures([job.frame for job in batch.padded])
+            anchor, step = self._warps(batch, inputs)
         pictures = inputs.to(self.dtype)
         with self.spans("encode image"):
             source = self.model.encode_image(pictures)
@@ -47,13 +53,35 @@ class Preparer:
             noise = self._upload(noise)[self._index(_filled(range(len(batch.jobs)), batch.slots))]
         return Prepared(batch, inputs, source, text, noise.to(self.dtype), anchor, step)
 
-    def _warps(self, batch: Batch) -> tuple[Warp | None, Warp | None]:
+    def _pictures(self, frames: Sequence[Frame]) -> torch.Tensor:
+        return self._to_unit(upload_stack([frame.pixels for frame in frames], self.device), None)
+
+    def _warps(self, batch: Batch, inputs_BCHW: torch.Tensor) -> tuple[Warp | None, Warp | None]:
         flows = batch.flows
         if flows is None:
             return None, None
+        if isinstance(flows, Trails):
+            return self._searched(batch, flows, inputs_BCHW)
         return self._warp(batch, flows.anchor, flows.occluded), self._warp(
             batch, flows.step, flows.step_occluded
         )
+
+    def _searched(
+        self, batch: Batch, trails: Trails, inputs_BCHW: torch.Tensor
+    ) -> tuple[Warp | None, Warp | None]:
+        """Flow that is computed here, between pictures that are on the device already, but for a stream's last one."""
+        places = flow_dense.places_of(batch, trails)
+        new = known = flow_dense.grey(inputs_BCHW)
+        if places.strangers:
+            known = torch.cat((new, flow_dense.grey(self._pictures(places.strangers))))
+        anchor, step = self._search(
+            known.index_select(0, self._index(places.old)),
+            new,
+            self._index(places.before),
+            self._upload(torch.tensor(places.known)),
+            places.doublings if trails.anchored else 0,
+        )
+        return anchor if trails.anchored else None, step if trails.stepwise else None
 
     def _warp(
         self, batch: Batch, found: Sequence[Flow | None], occluded: Sequence[Mask | None]

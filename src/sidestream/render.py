@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from sidestream import flow
 from sidestream.config import BATCH_SIZES
 from sidestream.media import pixels
+from sidestream.models.lanes import Lane
 from sidestream.prefetch import upload
 from sidestream.seams import DetailAdapter, EditModel, TemporalAdapter
 from sidestream.stream import Main, Stream
@@ -40,6 +41,7 @@ class Renderer:
         device: torch.device,
         spans: Spans,
         detail: DetailAdapter | None = None,
+        lane: Lane = Lane(),
     ) -> None:
         self.model = model
         self.adapter = adapter
@@ -48,25 +50,27 @@ class Renderer:
         self.spans = spans
         self.failed = 0
         """Frames that were not finite."""
+        self._write = None if adapter is None else lane.make(adapter.write, adapter.banks)
+        self._checked, self._finished = lane.make(_checked), lane.make(_finished)
+        self._moved = lane.make(_moved)
+        self._detailed = None if detail is None else lane.make(detail)
 
     def __call__(self, prepared: Prepared) -> Rendered:
         batch, inputs = prepared.batch, prepared.inputs_BCHW
-        if self.adapter is not None:
+        if self.adapter is not None and self._write is not None:
             with self.spans("conditioning"):
-                self._condition(self.adapter, prepared)
+                self._condition(self.adapter, self._write, prepared)
         with self.spans("denoise"):
             latents = self.model.denoise(
                 prepared.noise_BCHW, prepared.source_BCHW, prepared.text, batch.key.steps
             )
         with self.spans("decode"):
-            made = self.model.decode(latents).float()
-            finite = made.isfinite().flatten(1).all(dim=1)
-            made = torch.where(finite[:, None, None, None], made.clamp(-1, 1), inputs)
+            made, finite = self._checked(self.model.decode(latents), inputs)
         with self.spans("join"):
             shown = self._joined(prepared, made)
         with self.spans("finish"):
             strength = self._per_slot([job.controls.strength for job in batch.padded])
-            result = pixels.to_bytes(torch.lerp(inputs, shown, strength[:, None, None, None]))
+            result = self._finished(inputs, shown, strength)
             self._remember(prepared, made, shown)
             return self._fetch(prepared, result, finite)
 
@@ -88,7 +92,12 @@ class Renderer:
             frame = Frame(picture, job.frame.pts, job.frame.time_base, job.frame.index)
             yield Styled(frame, job.frame, job.plan, job.controls, stream, good)
 
-    def _condition(self, adapter: TemporalAdapter, prepared: Prepared) -> None:
+    def _condition(
+        self,
+        adapter: TemporalAdapter,
+        write: Callable[[torch.Tensor, torch.Tensor], None],
+        prepared: Prepared,
+    ) -> None:
         """Writes the warped last outputs into rows and tells every slot which row to read, and how strongly."""
         jobs = prepared.batch.jobs
         bank = adapter.resize(prepared.batch.key.size)
@@ -108,9 +117,7 @@ class Renderer:
                 rows.append(home)
                 multipliers.append(job.controls.stability if known else 0.0)
         if writes:
-            adapter.write(
-                self._index([rows[place] for place in writes]), self._pictures(prepared, writes)
-            )
+            write(self._index([rows[place] for place in writes]), self._pictures(prepared, writes))
         spare = prepared.batch.slots - len(rows)
         adapter.select(
             self._index(rows + rows[-1:] * spare),
@@ -123,35 +130,40 @@ class Renderer:
         """The last output where the flow says it went; where nothing was there before, the input."""
         assert prepared.anchor is not None
         outputs = torch.stack([_output(prepared.batch.jobs[place]) for place in places])
-        backward, occluded = prepared.anchor.backward_BHW2, prepared.anchor.occluded_B1HW
-        inputs = prepared.inputs_BCHW
+        way, inputs = prepared.anchor, prepared.inputs_BCHW
         if places != list(range(len(inputs))):
             chosen = self._index(places)
-            backward, occluded, inputs = backward[chosen], occluded[chosen], inputs[chosen]
-        shown = torch.where(occluded, inputs, flow.warp(outputs, backward))
-        return shown.contiguous(memory_format=torch.channels_last)
+            way = Warp(way.backward_BHW2[chosen], way.occluded_B1HW[chosen])
+            inputs = inputs[chosen]
+        return self._moved(outputs, way, inputs)
 
     def _joined(self, prepared: Prepared, made_BCHW: torch.Tensor) -> torch.Tensor:
         """What is shown, frame by frame, each built on the one before it as far as it was asked for."""
         if prepared.step is None:
             return made_BCHW
+        stability = self._per_slot([job.controls.stability for job in prepared.batch.jobs])
         shown = list(made_BCHW.split(1))
         newest: dict[Stream, torch.Tensor | None] = {}
         for place, job in enumerate(prepared.batch.jobs):
             carried = job.stream.main.shown_CHW if _carries(job) else None
             before = newest.get(job.stream, None if carried is None else carried[None])
             if before is not None and job.steps_on(detail=self.detail is not None):
-                shown[place] = self._built(job, shown[place], before, prepared.step.row(place))
+                way = prepared.step.row(place)
+                shown[place] = self._built(job, shown[place], before, way, stability[place])
             newest[job.stream] = shown[place]
         return torch.cat(shown)
 
     def _built(
-        self, job: Job, fresh: torch.Tensor, before: torch.Tensor, way: Warp
+        self,
+        job: Job,
+        fresh: torch.Tensor,
+        before: torch.Tensor,
+        way: Warp,
+        stability: torch.Tensor,
     ) -> torch.Tensor:
         """One picture with the details of the one before, mixed with it; nothing where the flow has no trust."""
-        if self.detail is not None and job.holds_details:
-            strength = self._per_slot([job.controls.stability])
-            fresh = self.detail(fresh, before, way, strength).clamp(-1, 1)
+        if self._detailed is not None and job.holds_details:
+            fresh = self._detailed(fresh, before, way, stability).clamp(-1, 1)
         if job.stream.config.blend:
             mixed = torch.lerp(fresh, flow.warp(before, way.backward_BHW2), job.stream.config.blend)
             fresh = torch.where(way.occluded_B1HW, fresh, mixed)
@@ -182,6 +194,27 @@ class Renderer:
 
     def _per_slot(self, values: list[float]) -> torch.Tensor:
         return upload(torch.tensor(values), self.device)
+
+
+def _checked(
+    made_BCHW: torch.Tensor, inputs_BCHW: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the model made, or the input where that is not finite; and which are."""
+    made = made_BCHW.float()
+    finite_B = made.isfinite().flatten(1).all(dim=1)
+    return torch.where(finite_B[:, None, None, None], made.clamp(-1, 1), inputs_BCHW), finite_B
+
+
+def _finished(
+    inputs_BCHW: torch.Tensor, shown_BCHW: torch.Tensor, strength_B: torch.Tensor
+) -> torch.Tensor:
+    return pixels.to_bytes(torch.lerp(inputs_BCHW, shown_BCHW, strength_B[:, None, None, None]))
+
+
+def _moved(outputs_BCHW: torch.Tensor, way: Warp, inputs_BCHW: torch.Tensor) -> torch.Tensor:
+    warped = flow.warp(outputs_BCHW, way.backward_BHW2)
+    shown = torch.where(way.occluded_B1HW, inputs_BCHW, warped)
+    return shown.contiguous(memory_format=torch.channels_last)
 
 
 def _carries(job: Job) -> bool:

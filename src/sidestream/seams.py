@@ -63,12 +63,20 @@ class TemporalAdapter(Protocol):
         """Which row each slot of the coming batch reads, and how strongly."""
         ...
 
+    def banks(self) -> Sequence[torch.Tensor]:
+        """What `write` writes to and the denoiser reads at the size of the last `resize`."""
+        ...
+
 
 class DetailAdapter(Protocol):
     """Carries what is fine in the picture shown before into a fresh one, behind the decoder."""
 
     def __call__(
-        self, fresh_BCHW: torch.Tensor, before_BCHW: torch.Tensor, way: Warp, strength: torch.Tensor
+        self,
+        fresh_BCHW: torch.Tensor,
+        before_BCHW: torch.Tensor,
+        way: Warp,
+        strength: torch.Tensor,
     ) -> torch.Tensor:
-        """Pictures in [-1, 1]; `way` leads back to the picture before, `strength` is from 0 to 1, one number."""
+        """Pictures in [-1, 1]; `way` leads back to the picture before, `strength` is one number from 0 to 1."""
         ...

@@ -31,9 +31,14 @@ class Stylizer:
         self._free = list(range(LIMITS.max_streams))
 
     @classmethod
-    def load(cls, model: str = "nano", config: ModelConfig = ModelConfig()) -> Stylizer:
-        """Loads a model by name, from a folder in diffusers layout, or from a hub id."""
-        return cls(build(model, config))
+    def load(
+        cls, model: str = "nano", config: ModelConfig = ModelConfig(), *, behind: bool = False
+    ) -> Stylizer:
+        """Loads a model by name, from a folder in diffusers layout, or from a hub id.
+
+        `behind`: what is to be compiled is compiled in the background, while frames go on.
+        """
+        return cls(build(model, config, behind=behind))
 
     def open(
         self, prompt: Prompts, config: StreamConfig = StreamConfig(), **changes: Any
@@ -87,7 +92,7 @@ class Stylizer:
         self._free.append(stream.slot)
 
     def close(self) -> None:
-        self.built.engine.close()
+        self.built.close()
 
     def __enter__(self) -> Stylizer:
         return self

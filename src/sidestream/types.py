@@ -182,6 +182,18 @@ class Flows:
 
 
 @dataclass(frozen=True, eq=False)
+class Trails:
+    """Which frames flow is looked for between, where that is done on the device."""
+
+    before: tuple[Frame | None, ...]
+    """For each job of a batch the frame just before; None where nothing can be warped."""
+    anchored: bool
+    """Whether flow to the stream's last frame before the batch is asked for."""
+    stepwise: bool
+    """Whether flow to the frame just before is."""
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """One to B jobs of equal key."""
 
@@ -189,7 +201,7 @@ class Batch:
     key: Key
     slots: int
     """Size the batch is padded to."""
-    flows: Flows | None = None
+    flows: Flows | Trails | None = None
     """None: nothing is warped."""
 
     @property

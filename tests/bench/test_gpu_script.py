@@ -26,7 +26,8 @@ done
 """
 RECORD = (
     '{"table": "sustained", "row": "steady", "metrics": {"fps": 12.5, "step_fps": 20.0},'
-    ' "config": {"stream": {"batch": 8, "steps": 1, "size": "64x64"}}}'
+    ' "config": {"stream": {"batch": 8, "steps": 1, "size": "64x64", "flow": "dense"},'
+    ' "loading": {"compile": true, "capture": false}, "rate": 30}}'
 )
 
 
@@ -80,9 +81,16 @@ def test_everything_is_measured_and_told_in_one_table(script: Script, tmp_path: 
         "of",
         "bound",
     ]
+    how = "compiled, no graphs, dense flow, 30 fps in"
     assert {tuple(row.split()) for row in rows} == {
-        ("sustained:", "steady", "8", "1", "64x64", "12.5", "20")
+        tuple(f"sustained: steady, {how} 8 1 64x64 12.5 20".split())
     }
+
+
+def test_graphs_compiled_functions_and_flow_on_the_device_are_measured_beside_none(script: Script):
+    assert script("--device", "cpu").returncode == 0
+    for flag in ("--compile", "--no-capture", "--flow dense", "--flow dis", "--rate 30"):
+        assert any(flag in line for line in script.said), flag
 
 
 def test_what_fails_is_named_and_the_rest_goes_on(script: Script):

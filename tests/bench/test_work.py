@@ -53,3 +53,6 @@ def test_views_move_nothing_and_writing_in_place_does():
 def test_it_is_noticed_that_the_host_waits():
     assert work_of(lambda: torch.ones(8).sum().item()).waits == 1
     assert work_of(lambda: torch.ones(8).sum()).waits == 0
+    ones = torch.ones(8)
+    assert work_of(lambda: ones[ones > 0]).waits == 1
+    assert work_of(lambda: ones[torch.zeros(3, dtype=torch.long)]).waits == 0

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
 import torch
 
-from sidestream.models.compile import compiled
+import lively
+from sidestream import Stylizer
+from sidestream.models.compile import Background, CompiledBehind, compiled
+from sidestream.models.lanes import Lane, Lanes
+from tape import Reruns
 
 
 def test_without_a_backend_a_function_is_itself():
@@ -19,3 +30,101 @@ def test_more_shapes_than_torch_allows_by_default_each_compile_once():
     with torch.compiler.set_stance("fail_on_recompile"):
         for ones in shapes:
             double(ones)
+
+
+def test_so_they_do_in_a_thread_of_their_own():
+    half = compiled(lambda x: x / 2, "eager")
+    shapes = [torch.ones(size) for size in range(2, 22)]
+    with ThreadPoolExecutor(1) as lane:
+        for ones in shapes:
+            assert lane.submit(half, ones).result().sum() == len(ones) / 2
+
+
+# In the background.
+
+
+@pytest.fixture
+def background() -> Iterator[Background]:
+    background = Background()
+    yield background
+    background.close()
+
+
+def settled(function: CompiledBehind, *given: torch.Tensor) -> None:
+    """Waits until the background is through with the shape."""
+    deadline = time.monotonic() + 60
+    while not function.ready(*given):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_function_runs_as_it_is_until_it_is_compiled(background):
+    told: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, example: object):
+        told.append(threading.get_ident())
+        return graph.forward
+
+    double = CompiledBehind(lambda x: x + x, backend, background)
+    with torch.inference_mode():
+        with background.quiet:  # which holds the background up
+            assert double(torch.ones(3)).tolist() == [2] * 3
+            assert not double.ready(torch.ones(3))
+            assert told == []
+        settled(double, torch.ones(3))
+        assert double(torch.ones(3)).tolist() == [2] * 3
+    assert len(told) == 1 and told[0] != threading.get_ident()
+
+
+def test_what_was_compiled_in_the_background_is_not_compiled_again(background):
+    double = CompiledBehind(lambda x: x + x, "eager", background)
+    with torch.inference_mode():
+        for size in range(2, 14):
+            settled(double, torch.ones(size))
+        with torch.compiler.set_stance("fail_on_recompile"):
+            for size in range(2, 14):
+                assert double(torch.ones(size)).sum() == 2 * size
+
+
+def test_the_background_gets_copies(background):
+    seen: list[torch.Tensor] = []
+    ones = torch.ones(3)
+    background.submit(seen.append, ones).result()
+    ones.zero_()
+    assert seen[0].tolist() == [1] * 3
+
+
+def test_what_does_not_compile_is_an_error_for_whoever_calls(background):
+    def refuse(graph: torch.fx.GraphModule, example: object):
+        raise RuntimeError("this cannot be compiled")
+
+    double = CompiledBehind(lambda x: x + x, refuse, background)
+    with torch.inference_mode(), pytest.raises(Exception, match="this cannot be compiled"):
+        settled(double, torch.ones(3))
+    with torch.inference_mode(), pytest.raises(Exception, match="this cannot be compiled"):
+        double(torch.ones(3))
+
+
+def test_outside_of_inference_nothing_is_compiled(background):
+    double = CompiledBehind(lambda x: x + x, "eager", background)
+    with torch.inference_mode(False):
+        assert double(torch.ones(3, requires_grad=True)).requires_grad
+
+
+def test_a_video_goes_on_while_its_model_is_compiled(video):
+    """Eager frames, then compiled ones, then graphs of these; the pixels stay."""
+    background, side, main = Background(), Reruns(), Reruns()
+    lanes = Lanes(Lane("eager", background, side), Lane("eager", background, main))
+
+    def shown(stylizer: Stylizer) -> np.ndarray:
+        with stylizer.open("ink", size="64x32", batch=1) as stream:
+            return np.stack([styled.pixels for styled in stream.run(video[:4])]).astype(int)
+
+    plain = shown(lively.load())
+    with lively.load(lanes=lanes) as stylizer:
+        deadline = time.monotonic() + 120
+        while not (side.replayed and main.replayed):
+            assert np.abs(shown(stylizer) - plain).max() <= 1
+            assert time.monotonic() < deadline
+        assert np.abs(shown(stylizer) - plain).max() <= 1
+    assert background._thread._shutdown

@@ -74,6 +74,10 @@ class TemporalLLLite:
         """Which row each slot of the coming batch reads, and how strongly, in place."""
         self._slots.select(rows, multipliers)
 
+    def banks(self) -> list[torch.Tensor]:
+        """Where the U-Net reads conditioning; each size has others."""
+        return [level.bank_SRHWD for level in self._levels]
+
     @torch.no_grad()
     def fold(self) -> None:
         """Brings changed weights of the networks into the running form."""

@@ -24,8 +24,8 @@ Load = Callable[[str, ModelConfig], AbstractContextManager[Stylizer]]
 LoadParts = Callable[[str, ModelConfig], Loaded]
 """As build.load."""
 
-WARM_BATCHES = 2
-"""Of every run, before the clock starts: the first has no conditioning, the second has."""
+WARM_BATCHES = 3
+"""Of every run, before the clock starts: the first has no conditioning, the second has, the third is captured."""
 
 
 @dataclass(frozen=True, eq=False)

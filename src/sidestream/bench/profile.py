@@ -98,8 +98,11 @@ def _in_turn(stylizer: Stylizer, opened: OpenStream, frames: int, spans: Spans) 
     """The work of all lanes in this thread, one stage after the other, so that none slows another down."""
     built, config = stylizer.built, opened.stream.config
     assert config.size is not None and config.batch is not None
-    prepare = Preparer(built.model, built.device, built.model.dtype, spans)
-    render = Renderer(built.model, built.engine.adapter, built.device, spans, built.engine.detail)
+    lanes = built.lanes
+    prepare = Preparer(built.model, built.device, built.model.dtype, spans, lanes.side)
+    render = Renderer(
+        built.model, built.engine.adapter, built.device, spans, built.engine.detail, lanes.main
+    )
     pictures = opened.frames(footage(config.size, frames))
     for batch in consecutive(pictures, opened.stream, config.batch, stylizer.fit):
         with spans("flow", host=True):

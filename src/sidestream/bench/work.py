@@ -16,8 +16,14 @@ from sidestream.timing import Spans
 
 aten = torch.ops.aten
 
-WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique_dim"}
+WAITS = {
+    *("_local_scalar_dense", "item", "is_nonzero", "equal", "allclose"),
+    *("nonzero", "nonzero_numpy", "argwhere", "masked_select"),
+    *("_unique2", "unique_dim", "unique_consecutive", "bincount"),
+}
 """Operations whose result the host has to see before it can go on."""
+PICKS = {"index", "index_put", "index_put_", "_index_put_impl_"}
+"""Those where that depends on whether places are given by number or by a mask, whose places must be counted first."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class _Traffic(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        self.waits += func._schema.name.removeprefix("aten::") in WAITS
+        self.waits += must_wait(func, args)
         read, written = list(_tensors((args, kwargs))), list(_tensors(result))
         places = {_place(one) for one in read}
         if not func._schema.is_mutable and any(_place(one) in places for one in written):
@@ -97,6 +103,15 @@ class _Traffic(TorchDispatchMode):
         self.moved += sum(map(_size, written))
         self._made.update(map(_place, written))
         return result
+
+
+def must_wait(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether the host waits for the device when this operation is called so."""
+    name = func._schema.name.removeprefix("aten::")
+    masks = (torch.bool, torch.uint8)
+    if name in PICKS:
+        return any(one.dtype in masks for one in _tensors(args[1]))
+    return name in WAITS or (name == "repeat_interleave" and func._overloadname == "Tensor")
 
 
 def _flop_counter() -> FlopCounterMode:

@@ -45,7 +45,7 @@ def restyle(desk: Desk) -> None:
     post = desk.post
     faults = Faults(post.faults.of(post.number))
     faults.hit("load")
-    with Stylizer.load(post.model, post.config) as stylizer:
+    with Stylizer.load(post.model, post.config, behind=True) as stylizer:
         read, device = stylizer.built.model.read, stylizer.built.device
         # On a GPU the engine gives no picture before it has the next batch: there, one after the other.
         depth = 1 if device.type == "cuda" else 2

@@ -1,13 +1,19 @@
-"""The only place that compiles. Fixed shapes, whole graphs: what cannot be captured is an error, not a slow run."""
+"""The only place that compiles. Fixed shapes, whole graphs: what cannot be compiled is an error, not a slow run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ParamSpec, Protocol, TypeVar
+import threading
+from collections.abc import Callable, Generator, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, TypeVarTuple
 
 import torch
 
+from sidestream.models.trees import mapped, owned, shape_of
+
 P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 R = TypeVar("R")
 
 INDUCTOR = "inductor"
@@ -24,12 +30,92 @@ def as_it_is(function: Callable[P, R], /) -> Callable[P, R]:
     return function
 
 
-def compiled(function: Callable[P, R], backend: str | None) -> Callable[P, R]:
+Backend = str | Callable[..., Any]
+"""What compiles: one of torch's by name, or one's own."""
+
+
+def compiled(function: Callable[P, R], backend: Backend | None) -> Callable[P, R]:
     """`function` itself where `backend` is None; else compiled once for every shape it meets."""
     if backend is None:
         return function
-    # Every text bucket, batch, size and K is a shape of its own: many, but each is compiled once.
+    inner = torch.compile(function, fullgraph=True, dynamic=False, backend=backend)
+
+    def call(*given: P.args, **named: P.kwargs) -> R:
+        _allow_shapes()
+        return inner(*given, **named)
+
+    return call
+
+
+def _allow_shapes() -> None:
+    """Every text bucket, batch, size and K is a shape of its own: many, but each is compiled once."""
     limits: Any = torch._dynamo.config  # pyright: ignore[reportPrivateUsage] - it has no public name
-    limits.recompile_limit = SHAPES
-    limits.accumulated_recompile_limit = 8 * SHAPES
-    return torch.compile(function, fullgraph=True, dynamic=False, backend=backend)
+    if limits.recompile_limit < SHAPES:  # which every thread has for itself
+        limits.recompile_limit = SHAPES
+        limits.accumulated_recompile_limit = 8 * SHAPES
+
+
+class Background:
+    """A thread that compiles, one shape after the other."""
+
+    def __init__(self) -> None:
+        self.quiet = threading.Lock()
+        """Held while it compiles, which uses the device in ways that a capture would not survive."""
+        self._thread = ThreadPoolExecutor(1, "sidestream-compile")
+
+    def submit(self, function: Callable[[*Ts], object], *given: *Ts) -> Future[None]:
+        """Has the function called with copies of what is given."""
+        copies = mapped(given, owned)
+        beside: AbstractContextManager[None] = nullcontext()
+        if torch.cuda.is_available():  # pragma: no cover - cuda
+            copied = torch.cuda.Event()
+            copied.record()
+            beside = _beside(copied)
+        threads = torch.get_num_threads()
+
+        def call() -> None:
+            torch.set_num_threads(threads)  # or what is compiled here would not do elsewhere
+            with self.quiet, torch.inference_mode(), beside:
+                function(*copies)
+
+        return self._thread.submit(call)
+
+    def close(self) -> None:
+        """What has begun is finished, by itself."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class CompiledBehind(Generic[*Ts, R]):
+    """Runs a function as it is until a background has compiled it for the shapes that it is given."""
+
+    def __init__(
+        self, function: Callable[[*Ts], R], backend: Backend, background: Background
+    ) -> None:
+        self._function = function
+        self._compiled = compiled(function, backend)
+        self._background = background
+        self._shapes: dict[Hashable, Future[None]] = {}
+
+    def ready(self, *given: *Ts) -> bool:
+        """Whether it is compiled; where it is not, that is asked for."""
+        shape = shape_of(given)
+        if shape not in self._shapes:
+            self._shapes[shape] = self._background.submit(self._compiled, *given)
+        coming = self._shapes[shape]
+        if coming.done():
+            coming.result()
+        return coming.done()
+
+    def __call__(self, *given: *Ts) -> R:
+        now = torch.is_inference_mode_enabled() and self.ready(*given)
+        return self._compiled(*given) if now else self._function(*given)
+
+
+@contextmanager
+def _beside(copied: torch.cuda.Event) -> Generator[None]:  # pragma: no cover - cuda
+    """A stream of the thread's own, once the copies are made; what was launched there has ended when it is left."""
+    copied.synchronize()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()

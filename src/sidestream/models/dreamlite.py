@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -13,12 +13,13 @@ from sidestream.models.components import Components
 from sidestream.models.denoiser import Denoiser
 from sidestream.models.instruct.encoder import LeanEncoder
 from sidestream.models.instruct.template import Template
+from sidestream.models.lanes import Lanes
 from sidestream.prefetch import upload
 from sidestream.types import Controls, Prompt, TextState
 
 
 class DreamLite:
-    """Owns the components on their device, and the functions that are made faster, those that work on pictures by `make_pictures`."""
+    """Owns the components on their device, and the functions that may be compiled."""
 
     def __init__(
         self,
@@ -26,9 +27,11 @@ class DreamLite:
         template: Template,
         *,
         vision_size: int = 256,
-        make: Make = as_it_is,
-        make_pictures: Make = as_it_is,
+        lanes: Lanes = Lanes(),
+        hooked: Callable[[], Sequence[torch.Tensor]] = tuple,
+        convert: Make = as_it_is,
     ) -> None:
+        """`hooked`: what adapters in the U-Net read and may exchange; `convert`: what encoder and U-Net go through first."""
         self.unet = parts.unet
         self.template = template
         self.dtype: torch.dtype = parts.vae.dtype
@@ -37,12 +40,13 @@ class DreamLite:
         self.stride = autoencoder.stride
         self.denoiser = Denoiser(parts.unet, parts.scheduler, self.stride)
         self.encoder = LeanEncoder(parts.text_encoder, template, vision_size)
-        self._see, self._read = make(self.encoder.see), make(self.encoder.read)
-        self._encode = make(self.encoder.encode)
-        self._read_states = make(self.denoiser.read)
-        self._advance = make(self.denoiser.advance)
-        self._encode_image = make_pictures(autoencoder.encode)
-        self._decode = make_pictures(autoencoder.decode)
+        side, main = lanes.side.make, lanes.main.make
+        self._see, self._read = side(convert(self.encoder.see)), side(convert(self.encoder.read))
+        self._encode = side(convert(self.encoder.encode))
+        self._read_states = side(convert(self.denoiser.read))
+        self._encode_image = side(autoencoder.encode)
+        self._advance = main(convert(self.denoiser.advance), hooked)
+        self._decode = main(autoencoder.decode)
 
     def read(self, controls: Controls) -> tuple[Prompt, ...]:
         """The prompts as ids, all padded to one bucket; what cannot be read is refused here."""

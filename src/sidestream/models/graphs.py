@@ -6,8 +6,8 @@ import hashlib
 import io
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from sidestream import disk
+from sidestream.models.trees import leaves, mapped
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,14 +83,14 @@ class Converted(Generic[P, R]):
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, *args: P.args, **_: P.kwargs) -> R:
-        given = list(leaves(args))
+        given = leaves(args)
         shapes = tuple(tensor.shape for tensor in given)
         with self._one_at_a_time:
             if shapes not in self._graphs:
                 self._graphs[shapes] = self._graph(args, given)
             graph = self._graphs[shapes]
             if graph is None:
-                return self._function(*rebuilt(args, map(_plain, given)))
+                return self._function(*mapped(args, _plain))
             return cast(R, graph(given).to(self._converter.dtype))
 
     def _graph(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> _Graph | None:
@@ -144,30 +145,8 @@ class _Flat(nn.Module):
         self._function, self._like = function, like
 
     def forward(self, *tensors: torch.Tensor) -> Any:
-        return self._function(*rebuilt(self._like, iter(tensors)))
-
-
-def leaves(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors of nested tuples, lists and dataclasses, in order."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    else:
-        for part in _parts(value):
-            yield from leaves(part)
-
-
-def rebuilt(like: Any, tensors: Iterator[torch.Tensor]) -> Any:
-    """What `like` is, of other tensors."""
-    if isinstance(like, torch.Tensor):
-        return next(tensors)
-    parts: list[Any] = [rebuilt(part, tensors) for part in _parts(like)]
-    spread = is_dataclass(like) or hasattr(like, "_fields")
-    make = cast(Callable[..., Any], type(like))
-    return make(*parts) if spread else make(parts)
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    return [getattr(value, one.name) for one in fields(value)] if is_dataclass(value) else value
+        rest = iter(tensors)
+        return self._function(*mapped(self._like, lambda _: next(rest)))
 
 
 def widen(module: nn.Module) -> None:
