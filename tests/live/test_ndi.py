@@ -8,6 +8,7 @@ import sys
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -100,6 +101,19 @@ def test_the_library_is_an_extra(monkeypatch):
     monkeypatch.setattr("sidestream.live.ndi.find_spec", lambda name: None)
     with pytest.raises(SinkError, match=r"^NDI needs cyndilib: pip install 'sidestream\[ndi\]'$"):
         Ndi("", Size(64, 48), Fraction(30), sound=True)
+
+
+def test_what_is_used_of_the_library_is_found_by_name(monkeypatch):
+    modules = {
+        "sender": SimpleNamespace(Sender=Sender),
+        "video_frame": SimpleNamespace(VideoSendFrame=Settings),
+        "audio_frame": SimpleNamespace(AudioSendFrame=Settings),
+        "wrapper.ndi_structs": SimpleNamespace(FourCC=SimpleNamespace(RGBX="RGBX")),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, f"cyndilib.{name}", module)
+    monkeypatch.setattr("sidestream.live.ndi.find_spec", lambda name: "found")
+    assert Library.load() == LIBRARY
 
 
 RECEIVE = """

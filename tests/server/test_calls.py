@@ -168,6 +168,8 @@ class TestWithTwoSeats:
         here = [house.caller() for _ in range(2)]
         for caller in here:
             assert (await caller.call(Camera())).status_code == 200
+        for caller in here:
+            await caller.picture()
         waiting = [house.caller() for _ in range(2)]
         refused = [await caller.call(Camera()) for caller in waiting]
         assert [one.status_code for one in refused] == [503, 503]
@@ -180,6 +182,7 @@ class TestWithTwoSeats:
         assert (early.status_code, early.json()["place"]) == (503, 2)
         late = house.caller()
         assert (await late.call(Camera(), ticket=tickets[0])).status_code == 200
+        await late.picture()
         assert house.sessions.counts["refused"] == 3
 
     async def test_a_studio_with_fewer_seats_than_promised_makes_people_wait(self, house: House):

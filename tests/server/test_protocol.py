@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from server.browser import Server, fake
+from sidestream.config_live import ServerLimits
+from sidestream.server.protocol import bounded
 
 SECONDS, MOST = 1.5, 4
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -69,6 +74,37 @@ def asked(connection: socket.socket) -> bytes:
     while not said.endswith(b"}"):
         said += connection.recv(4096)
     return said
+
+
+@pytest.mark.anyio
+async def test_the_same_within_this_process():
+    async def app(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    limits = ServerLimits(request_seconds=0.3, connections_per_address=1)
+    config = uvicorn.Config(app, http=bounded(limits), log_config=None)
+    state, loop = ServerState(), asyncio.get_running_loop()
+    config.load()
+    made = await loop.create_server(
+        lambda: bounded(limits)(config, state, {}),  # type: ignore[call-arg]
+        "127.0.0.1",
+        0,
+    )
+    where = made.sockets[0].getsockname()
+    reader, writer = await asyncio.open_connection(*where)
+    writer.write(HEAD + b"\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    refused, second = await asyncio.open_connection(*where)
+    assert (await refused.read()).startswith(b"HTTP/1.1 503")
+    begun = loop.time()
+    with suppress(ConnectionError):
+        while await reader.read(100):
+            pass
+    assert 0.1 < loop.time() - begun < 5
+    for one in (writer, second):
+        one.close()
+    made.close()
 
 
 def test_a_head_that_drips_is_cut_off(connect):

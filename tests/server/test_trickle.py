@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -107,6 +108,34 @@ async def test_candidates_are_bounded_however_many_fragments_they_come_in(house:
         for _ in range(most + 1)
     ]
     assert statuses == [204] * most + [400]
+
+
+class TestWithoutPatience:
+    @pytest.fixture
+    def limits(self) -> ServerLimits:
+        return ServerLimits(negotiate_seconds=0.5)
+
+    async def test_a_name_that_nobody_answers_to_is_not_waited_for(self, house: House):
+        sender = house.caller()
+        offer = await sender.offer(Camera(stamped=False), "sendonly")
+        made = await house.http.post("/whip", content=offer, headers=SDP)
+        named = "a=candidate:1 1 udp 1 7f1c5a04-nobody.local 9 typ host"
+        text = fragment(offer, named)
+        async with asyncio.timeout(5):
+            answer = await house.http.patch(made.headers["location"], content=text, headers=KIND)
+        assert answer.status_code == 204
+        await sender.take(made.text)
+        await until(lambda: sender.connection.connectionState == "connected")
+
+
+async def test_who_has_left_takes_no_candidates(house: House):
+    _, offer, place = await sending(house)
+    [session] = house.sessions._open.values()
+    publisher = session.publisher
+    assert publisher is not None
+    await publisher.close()
+    answer = await house.http.patch(place, content=fragment(offer, HOST), headers=KIND)
+    assert (answer.status_code, answer.json()["error"]) == (404, "connection")
 
 
 @given(st.text(max_size=200) | st.text(max_size=60).map(lambda tail: f"a=ice-ufrag:u\na={tail}"))

@@ -9,7 +9,7 @@ from aiortc import RTCPeerConnection
 from fastapi import APIRouter, Path, Request, Response
 
 from sidestream.config import LIMITS
-from sidestream.config_live import ServerConfig
+from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.server import peer, trickle
 from sidestream.server.forms import NAME, Answer, Change, Offer, Shown
 from sidestream.server.peer import Peer
@@ -113,7 +113,7 @@ def whip_routes(door: Door) -> APIRouter:
     @router.patch("/sessions/{session}", status_code=204, openapi_extra=_takes(trickle.FRAGMENT))
     async def add(request: Request, session: Name) -> None:
         """Takes candidates that the one who sends the picture found later."""
-        await _trickle(request, door.sessions.get(session).publisher)
+        await _trickle(request, door.sessions.get(session).publisher, door.sessions.limits)
 
     return router
 
@@ -136,7 +136,8 @@ def whep_routes(door: Door) -> APIRouter:
     @router.patch(place, status_code=204, openapi_extra=_takes(trickle.FRAGMENT))
     async def add(request: Request, session: Name, viewer: Name) -> None:
         """Takes candidates that a player found later."""
-        await _trickle(request, door.sessions.get(session).peers.get(viewer))
+        whose = door.sessions.get(session).peers.get(viewer)
+        await _trickle(request, whose, door.sessions.limits)
 
     @router.delete(place, status_code=204)
     async def leave(session: Name, viewer: Name) -> None:
@@ -145,12 +146,12 @@ def whep_routes(door: Door) -> APIRouter:
     return router
 
 
-async def _trickle(request: Request, whose: Peer | None) -> None:
+async def _trickle(request: Request, whose: Peer | None, limits: ServerLimits) -> None:
     text = await _text(request, trickle.FRAGMENT)
     if whose is None:
         raise Refusal(404, "connection", "There is no such connection, or it has ended.")
     trickle.check_match(request.headers.get("if-match"))
-    await whose.add(trickle.read(text))
+    await whose.add(trickle.read(text, limits), limits)
 
 
 async def _sdp(request: Request) -> str:

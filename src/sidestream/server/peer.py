@@ -121,8 +121,6 @@ class Peer:
                     await connection.addIceCandidate(None)
         except TimeoutError:
             return  # a name of the local network that nobody answers to
-        except ValueError:
-            raise Refusal(400, "fragment", "The fragment has a candidate that is none.") from None
 
     def send(self, message: dict[str, object]) -> None:
         """To the other end's data channel, if it has one and takes what it is sent."""
