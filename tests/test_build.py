@@ -14,8 +14,8 @@ from pictures import sliding
 from sidestream import ModelConfig, Stylizer
 from sidestream.adapter import checkpoint
 from sidestream.build import build
-from sidestream.errors import ModelError
-from sidestream.models import twin, zoo
+from sidestream.errors import ConfigError, ModelError
+from sidestream.models import graphs, twin, zoo
 
 COMMIT = "0" * 40
 
@@ -97,3 +97,10 @@ def test_the_twin_has_the_released_parts():
     assert sum(w.numel() for w in parts.text_encoder.parameters()) == 2_127_532_032
     assert parts.unet.dtype == torch.bfloat16
     assert parts.tokenizer is None
+
+
+def test_without_anything_that_compiles_a_sentence_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(graphs, "available", lambda: False)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match="nothing to compile with .* install OpenVINO"):
+        build("nano", ModelConfig(compile=True, device="cpu"))

@@ -28,6 +28,7 @@ def test_a_machine_that_runs_nano_is_well(capsys):
         "device",
         "libx264",
         "libopus",
+        "openvino",
         "optical flow",
         "memory",
     } < set(found)
@@ -47,6 +48,11 @@ def test_a_machine_that_cannot_run_nano_is_not(capsys):
     assert code == 1
     assert "ModelError: its weights are gone" in out
     assert "nano: see the checks above" in out
+
+
+def test_what_is_not_installed_and_not_needed_is_a_note(monkeypatch):
+    monkeypatch.setattr(doctor, "versions", dict.fromkeys)
+    assert doctor.graphs().state == "note"
 
 
 def test_every_failure_comes_with_advice():

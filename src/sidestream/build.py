@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from sidestream.models.dreamlite import DreamLite
 from sidestream.models.instruct.template import Template
 from sidestream.models.lanes import Lanes
 from sidestream.render import SCRATCH_ROWS
+
+COMPILERS = ["g++", "clang++", "c++"]
 
 Adapter = TemporalLLLite | TemporalDetail
 
@@ -64,6 +68,7 @@ def build(
     converts = config.compile and backend is None and _fits_graphs(found)
     compiler = (backend or INDUCTOR) if config.compile and not converts else None
     if compiler == INDUCTOR:
+        _check_compiler(device)
         kernels.keep(found.entry.name, device)
     lanes = Lanes.on(device, backend=compiler, behind=behind, capture=config.capture)
     convert = _converter(found.parts, config) if converts else as_it_is
@@ -76,6 +81,15 @@ def _fits_graphs(found: Loaded) -> bool:
     fixed = not isinstance(found.adapter, TemporalLLLite)
     known = unet.device.type == "cpu" and unet.dtype in graphs.PRECISIONS
     return known and fixed and graphs.available()
+
+
+def _check_compiler(device: torch.device) -> None:
+    named = [os.environ["CXX"]] if "CXX" in os.environ else COMPILERS
+    if device.type == "cpu" and not any(map(shutil.which, named)):
+        raise ConfigError(
+            "there is nothing to compile with on this CPU: install OpenVINO (pip install openvino) "
+            "or a C++ compiler, or leave --compile out"
+        )
 
 
 def _converter(parts: Components, config: ModelConfig) -> Make:

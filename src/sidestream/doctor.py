@@ -60,6 +60,7 @@ def checks(load: Load, libraries: Sequence[str] = LIBRARIES) -> list[Check]:
         *found,
         device(),
         *(codec(name, use) for name, use in CODECS.items()),
+        graphs(),
         optical_flow(),
         memory(_free_memory()),
         disk(shutil.disk_usage(Path.cwd()).free),
@@ -111,6 +112,15 @@ def codec(name: str, use: str) -> Check:
         return f"can {use}"
 
     return probe(name, encode_one, f"sidestream cannot {use}; {REINSTALL} av")
+
+
+def graphs() -> Check:
+    """What --compile uses on a CPU."""
+    found = versions(["openvino"])["openvino"]
+    if found is None:
+        advice = "for a faster --compile where there is no GPU: pip install openvino"
+        return Check("openvino", "note", "not installed", advice)
+    return Check("openvino", "works", found)
 
 
 def optical_flow() -> Check:
