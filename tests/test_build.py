@@ -102,5 +102,5 @@ def test_the_twin_has_the_released_parts():
 def test_without_anything_that_compiles_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(graphs, "available", lambda: False)
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(ConfigError, match="nothing to compile with .* install OpenVINO"):
+    with pytest.raises(ConfigError, match="install OpenVINO"):
         build("nano", ModelConfig(compile=True, device="cpu"))
