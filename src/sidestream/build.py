@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from sidestream import disk
 from sidestream.adapter import checkpoint, detail
@@ -19,15 +22,18 @@ from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
 from sidestream.models import components, graphs, kernels, zoo
 from sidestream.models.autoencoder import stride_of
-from sidestream.models.compile import INDUCTOR, Make, as_it_is
+from sidestream.models.compile import INDUCTOR, Background, Make, as_it_is
 from sidestream.models.components import Components
+from sidestream.models.denoiser import Denoiser
 from sidestream.models.dreamlite import DreamLite
+from sidestream.models.instruct.encoder import LeanEncoder
 from sidestream.models.instruct.template import Template
 from sidestream.models.lanes import Lanes
 from sidestream.render import SCRATCH_ROWS
 
 COMPILERS = ["g++", "clang++", "c++"]
 
+M = TypeVar("M", bound=nn.Module)
 Adapter = TemporalLLLite | TemporalDetail
 
 
@@ -70,8 +76,9 @@ def build(
     if compiler == INDUCTOR:
         _check_compiler(device)
         kernels.keep(found.entry.name, device)
-    lanes = Lanes.on(device, backend=compiler, behind=behind, capture=config.capture)
-    convert = _converter(found.parts, config) if converts else as_it_is
+    background = Background() if config.compile and behind else None
+    lanes = Lanes.on(device, backend=compiler, background=background, capture=config.capture)
+    convert = _converter(found, config, background) if converts else as_it_is
     return assemble(found.entry, found.parts, found.adapter, config, lanes, convert, found.notes)
 
 
@@ -92,17 +99,29 @@ def _check_compiler(device: torch.device) -> None:
         )
 
 
-def _converter(parts: Components, config: ModelConfig) -> Make:
+def _converter(found: Loaded, config: ModelConfig, background: Background | None) -> Make:
     """Of encoder and U-Net alone: what works on pictures is as fast or faster as it is (docs/performance.md)."""
-    identity = hashlib.sha256(repr((config.vision_size, parts.scheduler)).encode())
+    parts, dtype = found.parts, found.parts.unet.dtype
+    vision_size = config.vision_size or found.entry.vision_size
+    identity = hashlib.sha256(repr((vision_size, parts.scheduler)).encode())
     for module in (parts.unet, parts.text_encoder):
         for name, tensor in module.state_dict().items():
             identity.update(name.encode())
             identity.update(tensor.float().contiguous().numpy().data)
-    make = graphs.Converter(parts.unet.dtype, disk.folder("graphs"), identity.hexdigest())
-    for module in (parts.unet, parts.text_encoder):
-        graphs.widen(module)
-    return make
+    # Traced with weights in float32, in the precision that they have, a graph is free of casts.
+    denoiser = Denoiser(_wide(parts.unet), parts.scheduler, stride_of(parts.vae))
+    encoder = LeanEncoder(_wide(parts.text_encoder), template_of(parts), vision_size)
+    return graphs.Converter(
+        dtype,
+        {Denoiser: denoiser, LeanEncoder: encoder},
+        disk.folder("graphs"),
+        identity.hexdigest(),
+        background,
+    )
+
+
+def _wide(module: M) -> M:
+    return nn.Module.to(deepcopy(module), dtype=torch.float32)  # type: ignore[return-value]
 
 
 def load(name: str, config: ModelConfig) -> Loaded:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +51,13 @@ def background() -> Iterator[Background]:
     background.close()
 
 
+def behind(backend: Any, background: Background) -> CompiledBehind:
+    def double(x: torch.Tensor) -> torch.Tensor:
+        return x + x
+
+    return CompiledBehind(double, compiled(double, backend), background)
+
+
 def settled(function: CompiledBehind, *given: torch.Tensor) -> None:
     """Waits until the background is through with the shape."""
     deadline = time.monotonic() + 60
@@ -65,7 +73,7 @@ def test_a_function_runs_as_it_is_until_it_is_compiled(background):
         told.append(threading.get_ident())
         return graph.forward
 
-    double = CompiledBehind(lambda x: x + x, backend, background)
+    double = behind(backend, background)
     with torch.inference_mode():
         with background.quiet:  # which holds the background up
             assert double(torch.ones(3)).tolist() == [2] * 3
@@ -77,7 +85,7 @@ def test_a_function_runs_as_it_is_until_it_is_compiled(background):
 
 
 def test_what_was_compiled_in_the_background_is_not_compiled_again(background):
-    double = CompiledBehind(lambda x: x + x, "eager", background)
+    double = behind("eager", background)
     with torch.inference_mode():
         for size in range(2, 14):
             settled(double, torch.ones(size))
@@ -98,7 +106,7 @@ def test_what_does_not_compile_is_an_error_for_whoever_calls(background):
     def refuse(graph: torch.fx.GraphModule, example: object):
         raise RuntimeError("this cannot be compiled")
 
-    double = CompiledBehind(lambda x: x + x, refuse, background)
+    double = behind(refuse, background)
     with torch.inference_mode(), pytest.raises(Exception, match="this cannot be compiled"):
         settled(double, torch.ones(3))
     with torch.inference_mode(), pytest.raises(Exception, match="this cannot be compiled"):
@@ -106,7 +114,7 @@ def test_what_does_not_compile_is_an_error_for_whoever_calls(background):
 
 
 def test_outside_of_inference_nothing_is_compiled(background):
-    double = CompiledBehind(lambda x: x + x, "eager", background)
+    double = behind("eager", background)
     with torch.inference_mode(False):
         assert double(torch.ones(3, requires_grad=True)).requires_grad
 

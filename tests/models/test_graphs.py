@@ -15,6 +15,7 @@ from sidestream.adapter import checkpoint
 from sidestream.build import attached, build, load
 from sidestream.config import ModelConfig
 from sidestream.models import graphs
+from sidestream.models.compile import Background
 from sidestream.models.graphs import Converter
 
 
@@ -43,13 +44,19 @@ def given(rows: int) -> tuple[Pair, list[torch.Tensor]]:
     return Pair(torch.randn(rows, 8), torch.randn(8)), [torch.arange(8)]
 
 
-def converter(folder: Path | None = None, dtype: torch.dtype = torch.float32) -> Converter:
-    return Converter(dtype, folder, "weights")
+def converter(
+    model: Model,
+    folder: Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    identity: str = "weights",
+    background: Background | None = None,
+) -> Converter:
+    return Converter(dtype, {Model: model}, folder, identity, background)
 
 
 def test_a_graph_computes_the_same_for_every_shape():
     model = Model()
-    graph = converter()(model.mixed)
+    graph = converter(model)(model.mixed)
     before = graphs.made()
     for rows in (2, 3, 2, 3):
         args = given(rows)
@@ -59,7 +66,7 @@ def test_a_graph_computes_the_same_for_every_shape():
 
 def test_results_of_two_calls_do_not_share_memory():
     model = Model()
-    graph = converter()(model.mixed)
+    graph = converter(model)(model.mixed)
     args, others = given(2), given(2)
     first = graph(*args)
     graph(*others)
@@ -68,7 +75,7 @@ def test_results_of_two_calls_do_not_share_memory():
 
 def test_it_works_with_tensors_of_inference_mode_and_of_narrow_formats():
     model = Model()
-    graph = converter(dtype=torch.bfloat16)(model.mixed)
+    graph = converter(model, dtype=torch.bfloat16)(model.mixed)
     with torch.inference_mode():
         pair, more = given(2)
         pair = Pair(pair.left.bfloat16(), pair.right.bfloat16())
@@ -80,7 +87,7 @@ def test_it_works_with_tensors_of_inference_mode_and_of_narrow_formats():
 
 def test_what_gives_more_than_a_tensor_stays_as_it_is():
     model = Model()
-    twice = converter()(model.two)
+    twice = converter(model)(model.two)
     ones = torch.ones(2, 8)
     for _ in range(2):
         result, same = twice(ones)
@@ -90,9 +97,9 @@ def test_what_gives_more_than_a_tensor_stays_as_it_is():
 
 def test_a_graph_on_disk_is_not_made_again(tmp_path: Path):
     model, args = Model(), given(2)
-    expected = converter(tmp_path)(model.mixed)(*args)
+    expected = converter(model, tmp_path)(model.mixed)(*args)
     model.ran = 0
-    again = converter(tmp_path)(model.mixed)(*args)
+    again = converter(model, tmp_path)(model.mixed)(*args)
     assert torch.equal(again, expected)
     assert model.ran == 0
 
@@ -100,9 +107,9 @@ def test_a_graph_on_disk_is_not_made_again(tmp_path: Path):
 def test_graphs_of_other_weights_and_of_another_precision_are_others(tmp_path: Path):
     model, args = Model(), given(2)
     for one in (
-        converter(tmp_path),
-        Converter(torch.float32, tmp_path, "other weights"),
-        converter(tmp_path, torch.bfloat16),
+        converter(model, tmp_path),
+        converter(model, tmp_path, identity="other weights"),
+        converter(model, tmp_path, torch.bfloat16),
     ):
         one(model.mixed)(*args)
     assert len(list(tmp_path.iterdir())) == 3
@@ -110,11 +117,11 @@ def test_graphs_of_other_weights_and_of_another_precision_are_others(tmp_path: P
 
 def test_a_broken_file_is_made_anew(tmp_path: Path):
     model, args = Model(), given(2)
-    expected = converter(tmp_path)(model.mixed)(*args)
+    expected = converter(model, tmp_path)(model.mixed)(*args)
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
-    assert torch.equal(converter(tmp_path)(model.mixed)(*args), expected)
+    assert torch.equal(converter(model, tmp_path)(model.mixed)(*args), expected)
     assert len(file.read_bytes()) == len(whole)
 
 
@@ -136,11 +143,26 @@ def test_compiled_nano_paints_the_same_picture(dtype, monkeypatch, tmp_path: Pat
 
 
 def test_an_adapter_that_is_written_to_is_left_to_torch(tmp_path: Path):
-    loading = ModelConfig(compile=True, dtype="bfloat16")
+    loading = ModelConfig(compile=True)
     path = tmp_path / "adapter.safetensors"
     checkpoint.save(attached(load("nano", ModelConfig(adapter="none")).parts, loading), path, {})
-    with_it, without = (
-        build("nano", replace(loading, adapter=adapter)).model.unet.dtype
+    backends = [
+        build("nano", replace(loading, adapter=adapter)).lanes.main.backend
         for adapter in (str(path), "none")
-    )
-    assert (with_it, without) == (torch.bfloat16, torch.float32)  # graphs widen what they are of
+    ]
+    assert backends == ["inductor", None]
+
+
+def test_in_the_background_a_function_goes_on_as_it_is_until_there_is_a_graph():
+    model, background = Model(), Background()
+    faster = converter(model, background=background)(model.mixed)
+    args = given(2)
+    with background.quiet, torch.inference_mode():
+        torch.testing.assert_close(faster(*args), model.mixed(*args))
+    background.submit(lambda: None).result()
+    model.ran = 0
+    with torch.inference_mode():
+        expected = model.mixed(*args)
+        torch.testing.assert_close(faster(*args), expected)
+    assert model.ran == 1
+    background.close()

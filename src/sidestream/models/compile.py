@@ -89,10 +89,11 @@ class CompiledBehind(Generic[*Ts, R]):
     """Runs a function as it is until a background has compiled it for the shapes that it is given."""
 
     def __init__(
-        self, function: Callable[[*Ts], R], backend: Backend, background: Background
+        self, function: Callable[[*Ts], R], faster: Callable[[*Ts], R], background: Background
     ) -> None:
+        """`faster` compiles when it is first called with a shape."""
         self._function = function
-        self._compiled = compiled(function, backend)
+        self._compiled = faster
         self._background = background
         self._shapes: dict[Hashable, Future[None]] = {}
 

@@ -34,7 +34,7 @@ class DreamLite:
         """`hooked`: what adapters in the U-Net read and may exchange; `convert`: what encoder and U-Net go through first."""
         self.unet = parts.unet
         self.template = template
-        self.dtype: torch.dtype = parts.vae.dtype
+        self.dtype: torch.dtype = parts.unet.dtype
         self.device: torch.device = parts.unet.device
         autoencoder = Autoencoder(parts.vae)
         self.stride = autoencoder.stride

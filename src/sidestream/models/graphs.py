@@ -6,7 +6,7 @@ import hashlib
 import io
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from sidestream import disk
+from sidestream.models.compile import Background, CompiledBehind
 from sidestream.models.trees import leaves, mapped
 
 P = ParamSpec("P")
@@ -44,17 +45,25 @@ def available() -> bool:
 
 @dataclass(frozen=True)
 class Converter:
-    """Makes graphs of functions of one model, whose weights are `widen`ed first: how they compute is decided here."""
+    """Makes graphs of methods of one model's parts."""
 
     dtype: torch.dtype
     """Of the computation, and of what comes out."""
+    wide: Mapping[type, object]
+    """The same parts with weights in float32, by their class: what is traced is then free of casts."""
     folder: Path | None
     """Where graphs are kept, since making one takes seconds; None: nowhere."""
     identity: str
     """Of everything that the functions know besides what they are given: graphs hold the weights."""
 
+    background: Background | None = None
+    """Where graphs are made, while functions go on as they are; None: at once, when a shape is first met."""
+
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
-        return Converted(function, self)
+        converted: Any = Converted(function, self)
+        if self.background is None:
+            return converted
+        return cast(Any, CompiledBehind(function, converted, self.background))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -80,18 +89,19 @@ class Converted(Generic[P, R]):
         self._function: Callable[..., Any] = function
         self._converter = converter
         self._graphs: dict[tuple[torch.Size, ...], _Graph | None] = {}
-        self._one_at_a_time = threading.Lock()
+        self._making = threading.Lock()
 
     def __call__(self, *args: P.args, **_: P.kwargs) -> R:
         given = leaves(args)
         shapes = tuple(tensor.shape for tensor in given)
-        with self._one_at_a_time:
-            if shapes not in self._graphs:
-                self._graphs[shapes] = self._graph(args, given)
-            graph = self._graphs[shapes]
-            if graph is None:
-                return self._function(*mapped(args, _plain))
-            return cast(R, graph(given).to(self._converter.dtype))
+        if shapes not in self._graphs:
+            with self._making:
+                if shapes not in self._graphs:
+                    self._graphs[shapes] = self._graph(args, given)
+        graph = self._graphs[shapes]
+        if graph is None:
+            return self._function(*args)
+        return cast(R, graph(given).to(self._converter.dtype))
 
     def _graph(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> _Graph | None:
         path = self._converter.path(self._function, given)
@@ -109,7 +119,9 @@ class Converted(Generic[P, R]):
         """None where the function gives something else than a tensor."""
         import openvino
 
-        flat = _Flat(self._function, args)
+        function: Any = self._function
+        owner = self._converter.wide[type(function.__self__)]
+        flat = _Flat(getattr(owner, function.__name__), args)
         # What was made in inference mode cannot be traced.
         with _tracing, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -126,14 +138,17 @@ class _Graph:
         self._request = compiled.create_infer_request()
         self._inputs = len(compiled.inputs)
         self._shape: tuple[int, ...] = tuple(compiled.output(0).shape)
+        self._one_at_a_time = threading.Lock()
 
     def __call__(self, given: Sequence[torch.Tensor]) -> torch.Tensor:
         import openvino
 
         result = torch.empty(self._shape)
-        self._request.set_output_tensor(0, openvino.Tensor(result.numpy(), shared_memory=True))
+        output = openvino.Tensor(result.numpy(), shared_memory=True)
         arrays = [_plain(tensor).numpy() for tensor in given[: self._inputs]]
-        self._request.infer(arrays, share_inputs=True)
+        with self._one_at_a_time:
+            self._request.set_output_tensor(0, output)
+            self._request.infer(arrays, share_inputs=True)
         return result
 
 
@@ -147,11 +162,6 @@ class _Flat(nn.Module):
     def forward(self, *tensors: torch.Tensor) -> Any:
         rest = iter(tensors)
         return self._function(*mapped(self._like, lambda _: next(rest)))
-
-
-def widen(module: nn.Module) -> None:
-    """Weights in float32, in the precision that they have: what is traced is then free of casts."""
-    nn.Module.to(module, dtype=torch.float32)
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:

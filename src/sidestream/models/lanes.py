@@ -35,7 +35,7 @@ class Lane:
         if self.backend is None or self.background is None:
             function = compiled(function, self.backend)
             return function if self.graphs is None else Captured(function, self.graphs, reads=reads)
-        behind = CompiledBehind(function, self.backend, self.background)
+        behind = CompiledBehind(function, compiled(function, self.backend), self.background)
         if self.graphs is None:
             return behind
         quiet = self.background.quiet
@@ -48,6 +48,7 @@ class Lanes:
 
     side: Lane = field(default_factory=Lane)
     main: Lane = field(default_factory=Lane)
+    background: Background | None = None
 
     @classmethod
     def on(
@@ -55,18 +56,17 @@ class Lanes:
         device: torch.device,
         *,
         backend: str | None = None,
-        behind: bool = False,
+        background: Background | None = None,
         capture: bool = True,
     ) -> Lanes:
-        """Compiled by a backend, if one is named, in the background, if asked for; captured where graphs are CUDA's."""
-        background = Background() if backend and behind else None
+        """Compiled by a backend, if one is named, in a background, if there is one; captured where graphs are CUDA's."""
 
         def lane() -> Lane:
             graphs = CudaGraphs(device) if capture and device.type == "cuda" else None
             return Lane(backend, background, graphs)
 
-        return cls(lane(), lane())
+        return cls(lane(), lane(), background)
 
     def close(self) -> None:
-        if self.side.background is not None:
-            self.side.background.close()
+        if self.background is not None:
+            self.background.close()
