@@ -13,7 +13,7 @@ from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, kernels, zoo
+from sidestream.models import components, fp8, kernels, zoo
 from sidestream.models.autoencoder import stride_of
 from sidestream.models.compile import INDUCTOR
 from sidestream.models.components import Components
@@ -77,6 +77,10 @@ def load(name: str, config: ModelConfig) -> Loaded:
     zoo.announce(entry.name, entry.licence)
     parts = _components(entry, config, device, dtype)
     adapter, notes = _adapter(entry, config, parts)
+    if config.fp8:
+        note = fp8.check_device(device)
+        fp8.shorten(parts)
+        notes += (note,) if note else ()
     return Loaded(entry, parts, adapter, notes)
 
 

@@ -161,6 +161,8 @@ class ModelConfig:
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
     """Compile the model's functions; the first frames then take a minute or more. What runs live goes on meanwhile."""
+    fp8: bool = False
+    """Multiply in 8-bit floats in the encoder and the denoiser: for GPUs of the Ada and Hopper generations and newer ones."""
     capture: bool = True
     """On CUDA, launch the model's functions as graphs, captured for each shape that comes again."""
     revision: str | None = None
