@@ -5,7 +5,8 @@
 #
 # --wheels   a folder of .whl files that this machine lacks, as benchmarks/wheels.sh gathers them; they are unpacked into
 #            a folder that is gone afterwards
-# --seconds  what there is, 570 unless given: a measurement is cut off there, and those behind it are left out, by name
+# --seconds  what there is, 570 unless given: a measurement is cut off there, or after a third of it, and those that are
+#            left out are named
 # --quick    a look, as `sidestream bench --quick`
 # FLAG...    for every measurement, such as --size 512x512
 #
@@ -47,6 +48,8 @@ missed=()
 measure() { # NAME SUBCOMMAND FLAG...: one measurement into a folder of its name
   local name="$1" left=$((seconds - SECONDS))
   shift
+  # None takes more than its share from those behind it.
+  ((left > seconds / 3)) && left=$((seconds / 3))
   if ((left < 5)); then
     missed+=("$name")
     return
@@ -59,21 +62,24 @@ measure() { # NAME SUBCOMMAND FLAG...: one measurement into a folder of its name
 }
 
 [[ "$device" == cuda* ]] && nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-# What is asked for first comes first: the later, the likelier to be cut off.
-measure sustained-b8 sustained --batch 8 --flow dense
-measure sustained-b1 sustained --batch 1 --flow dense
-measure compiled-b8 sustained --batch 8 --flow dense --compile
-measure compiled-b1 sustained --batch 1 --flow dense --compile
-measure compiled-b1-k4 sustained --batch 1 --flow dense --compile --steps 4
-measure live-b1 sustained --batch 1 --flow dense --compile --rate 30
+# What is asked for first comes first: the later, the likelier to be cut off. Compiling takes minutes, so it comes late.
+on="--flow dense"
+measure sustained-b8 sustained --batch 8 $on
+measure sustained-b1 sustained --batch 1 $on
+measure sustained-b1-k4 sustained --batch 1 $on --steps 4
+measure live-b1 sustained --batch 1 $on --rate 30
+measure eager-b1 sustained --batch 1 $on --no-capture
 measure dis-b8 sustained --batch 8 --flow dis
-measure eager-b1 sustained --batch 1 --flow dense --no-capture
-measure profile-b8 profile --batch 8 --flow dense
-measure profile-b1 profile --batch 1 --flow dense
+measure fp8-b8 sustained --batch 8 $on --fp8
+measure profile-b8 profile --batch 8 $on
+measure profile-b1 profile --batch 1 $on
 measure baseline baseline --batch 8 --rounds 3
-measure scaling scaling --flow dense
-measure refresh refresh --flow dense
-measure memory memory
+measure compiled-b8 sustained --batch 8 $on --compile
+measure compiled-b1 sustained --batch 1 $on --compile
+measure compiled-b1-k4 sustained --batch 1 $on --compile --steps 4
+measure memory memory $on
+measure refresh refresh $on
+measure scaling scaling $on
 
 ((${#missed[@]})) && echo "== not whole: ${missed[*]}"
 echo "== $SECONDS s; $(wc -l <"$out/records.jsonl") records in $out/records.jsonl"

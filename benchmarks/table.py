@@ -43,6 +43,8 @@ def _how(record: Record) -> Iterator[str]:
     loading, stream = record.config.get("loading", {}), record.config["stream"]
     if loading.get("compile"):
         yield "compiled"
+    if loading.get("fp8"):
+        yield "fp8"
     if not loading.get("capture", True):
         yield "no graphs"
     if stream.get("flow", "dis") != "dis":

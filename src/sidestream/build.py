@@ -20,7 +20,7 @@ from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, graphs, kernels, zoo
+from sidestream.models import components, fp8, graphs, kernels, zoo
 from sidestream.models.autoencoder import stride_of
 from sidestream.models.compile import INDUCTOR, Background, Make, as_it_is
 from sidestream.models.components import Components
@@ -71,7 +71,7 @@ def build(
     """
     found = load(name, config)
     device = found.parts.unet.device
-    converts = config.compile and backend is None and _fits_graphs(found)
+    converts = config.compile and backend is None and _fits_graphs(found, config)
     compiler = (backend or INDUCTOR) if config.compile and not converts else None
     if compiler == INDUCTOR:
         _check_compiler(device)
@@ -82,11 +82,11 @@ def build(
     return assemble(found.entry, found.parts, found.adapter, config, lanes, convert, found.notes)
 
 
-def _fits_graphs(found: Loaded) -> bool:
+def _fits_graphs(found: Loaded, config: ModelConfig) -> bool:
     """Graphs are of a CPU, and would not see that the paper's kind of adapter is written to while it runs."""
     unet = found.parts.unet
     fixed = not isinstance(found.adapter, TemporalLLLite)
-    known = unet.device.type == "cpu" and unet.dtype in graphs.PRECISIONS
+    known = unet.device.type == "cpu" and unet.dtype in graphs.PRECISIONS and not config.fp8
     return known and fixed and graphs.available()
 
 
@@ -131,6 +131,10 @@ def load(name: str, config: ModelConfig) -> Loaded:
     zoo.announce(entry.name, entry.licence)
     parts = _components(entry, config, device, dtype)
     adapter, notes = _adapter(entry, config, parts)
+    if config.fp8:
+        note = fp8.check_device(device)
+        fp8.shorten(parts)
+        notes += (note,) if note else ()
     return Loaded(entry, parts, adapter, notes)
 
 

@@ -162,8 +162,9 @@ class ModelConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
-    """Compile the model's functions. The first frames of a size then take seconds, on a GPU a minute or more; on a CPU
-    with OpenVINO (the extra `cpu`) what was made is kept on disk. On a GPU, what runs live goes on meanwhile."""
+    """Compile the model's functions: seconds for every new size, on a GPU a minute or more. A CPU is best with OpenVINO."""
+    fp8: bool = False
+    """Multiply in 8-bit floats in the encoder and the denoiser: for GPUs of the Ada and Hopper generations and newer ones."""
     capture: bool = True
     """On CUDA, launch the model's functions as graphs, captured for each shape that comes again."""
     revision: str | None = None

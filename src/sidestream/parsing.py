@@ -58,6 +58,7 @@ def parse(arguments: Sequence[str]) -> Command:
         device=own.device,
         compile=own.compile,
         capture=own.capture,
+        fp8=own.fp8,
         flow_threads=own.flow_threads,
         offline=own.offline,
         revision=own.revision,

@@ -37,7 +37,7 @@ class Preparer:
         self.encoded = 0
         """Pictures that the text encoder has looked at."""
         self._to_unit = lane.make(pixels.to_unit)
-        self._search = lane.make(flow_dense.search)
+        self._search = lane.make(flow_dense.search, fuse=False)
 
     def __call__(self, batch: Batch) -> Prepared:
         with self.spans("upload"):

@@ -50,10 +50,12 @@ class Renderer:
         self.spans = spans
         self.failed = 0
         """Frames that were not finite."""
-        self._write = None if adapter is None else lane.make(adapter.write, adapter.banks)
+        self._write = (
+            None if adapter is None else lane.make(adapter.write, adapter.banks, fuse=False)
+        )
         self._checked, self._finished = lane.make(_checked), lane.make(_finished)
         self._moved = lane.make(_moved)
-        self._detailed = None if detail is None else lane.make(detail)
+        self._detailed = None if detail is None else lane.make(detail, fuse=False)
 
     def __call__(self, prepared: Prepared) -> Rendered:
         batch, inputs = prepared.batch, prepared.inputs_BCHW

@@ -89,15 +89,15 @@ def test_everything_is_measured_and_told_in_one_table(script: Script, tmp_path: 
 
 def test_graphs_compiled_functions_and_flow_on_the_device_are_measured_beside_none(script: Script):
     assert script("--device", "cpu").returncode == 0
-    for flag in ("--compile", "--no-capture", "--flow dense", "--flow dis", "--rate 30"):
+    for flag in ("--compile", "--no-capture", "--flow dense", "--flow dis", "--rate 30", "--fp8"):
         assert any(flag in line for line in script.said), flag
 
 
 def test_what_fails_is_named_and_the_rest_goes_on(script: Script):
-    done = script("--device", "cpu", failing="bench scaling")
+    done = script("--device", "cpu", failing="bench refresh")
     assert done.returncode == 1
-    assert "== not whole: scaling\n" in done.stdout
-    assert script.said[-1].split()[3] == "memory"
+    assert "== not whole: refresh\n" in done.stdout
+    assert script.said[-1].split()[3] == "scaling"
 
 
 def test_what_there_is_no_time_for_is_left_out(script: Script):

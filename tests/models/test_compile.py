@@ -122,7 +122,7 @@ def test_outside_of_inference_nothing_is_compiled(background):
 def test_a_video_goes_on_while_its_model_is_compiled(video):
     """Eager frames, then compiled ones, then graphs of these; the pixels stay."""
     background, side, main = Background(), Reruns(), Reruns()
-    lanes = Lanes(Lane("eager", background, side), Lane("eager", background, main))
+    lanes = Lanes(Lane("eager", background, side), Lane("eager", background, main), background)
 
     def shown(stylizer: Stylizer) -> np.ndarray:
         with stylizer.open("ink", size="64x32", batch=1) as stream:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+import torch
 
 import lively
 from pictures import sliding
 from sidestream import Stylizer
 from sidestream.config import Schedule, Size
+from sidestream.models.compile import CompiledBehind
 from sidestream.models.lanes import Lane, Lanes
 from sidestream.types import Pixels, Styled
-from tape import Tapes
+from tape import Reruns, Tapes
 
 
 @dataclass(frozen=True)
@@ -149,3 +151,30 @@ def test_few_graphs_serve_a_long_video(video):
     made = steady.side.made + steady.main.made
     pictures(steady.taped, video * 3, batch=1, schedule=Schedule(cut_threshold=None))
     assert steady.side.made + steady.main.made == made
+
+
+def test_what_must_not_be_fused_is_captured_alone():
+    asked: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, example: object):
+        asked.append(graph)
+        return graph.forward
+
+    tapes = Reruns()
+    lane = Lane(backend, graphs=tapes)
+    plain, fused = lane.make(lambda x: x + 1, fuse=False), lane.make(lambda x: x + 2)
+    with torch.inference_mode():
+        for value in (0.0, 1.0, 2.0):
+            assert plain(torch.full((3,), value)).tolist() == [value + 1] * 3
+        assert (asked, tapes.made) == ([], 1)
+        assert fused(torch.zeros(3)).tolist() == [2] * 3
+    assert len(asked) == 1
+
+
+def test_only_cuda_has_graphs():
+    lanes = Lanes.on(torch.device("cpu"), backend="eager", behind=True)
+    assert lanes.side.graphs is lanes.main.graphs is None
+    assert lanes.side.background is lanes.main.background is not None
+    assert isinstance(lanes.side.make(torch.neg), CompiledBehind)
+    assert lanes.main.make(torch.neg, fuse=False) is torch.neg
+    lanes.close()

@@ -10,7 +10,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, TypeVarTuple
 
 import torch
 
-from sidestream.models.trees import mapped, owned, shape_of
+from sidestream.models.trees import leaves, mapped, owned, shape_of
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -67,7 +67,7 @@ class Background:
         """Has the function called with copies of what is given."""
         copies = mapped(given, owned)
         beside: AbstractContextManager[None] = nullcontext()
-        if torch.cuda.is_available():  # pragma: no cover - cuda
+        if any(one.is_cuda for one in leaves(copies)):  # pragma: no cover - cuda
             copied = torch.cuda.Event()
             copied.record()
             beside = _beside(copied)

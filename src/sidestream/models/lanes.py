@@ -9,7 +9,7 @@ from typing import TypeVar, TypeVarTuple
 import torch
 
 from sidestream.models.capture import Captured, CudaGraphs, Graphs
-from sidestream.models.compile import Background, CompiledBehind, compiled
+from sidestream.models.compile import Backend, Background, CompiledBehind, compiled
 
 Ts = TypeVarTuple("Ts")
 R = TypeVar("R")
@@ -19,7 +19,7 @@ R = TypeVar("R")
 class Lane:
     """Functions that are launched one after the other."""
 
-    backend: str | None = None
+    backend: Backend | None = None
     """What compiles."""
     background: Background | None = None
     """Where it does; None: at once, when a shape is first met."""
@@ -30,12 +30,19 @@ class Lane:
         self,
         function: Callable[[*Ts], R],
         reads: Callable[[], Sequence[torch.Tensor]] = tuple,
+        *,
+        fuse: bool = True,
     ) -> Callable[[*Ts], R]:
-        """The same function, faster; what it reads as `capture.py: Captured` says."""
-        if self.backend is None or self.background is None:
-            function = compiled(function, self.backend)
+        """The same function, faster; what it reads as `capture.py: Captured` says.
+
+        Without `fuse` it is captured alone: where neighbourhoods are averaged, a compiler computes each pixel many times;
+        and what writes to memory that stays would do so at any time, if it were compiled in the background.
+        """
+        backend = self.backend if fuse else None
+        if backend is None or self.background is None:
+            function = compiled(function, backend)
             return function if self.graphs is None else Captured(function, self.graphs, reads=reads)
-        behind = CompiledBehind(function, compiled(function, self.backend), self.background)
+        behind = CompiledBehind(function, compiled(function, backend), self.background)
         if self.graphs is None:
             return behind
         quiet = self.background.quiet
@@ -55,7 +62,7 @@ class Lanes:
         cls,
         device: torch.device,
         *,
-        backend: str | None = None,
+        backend: Backend | None = None,
         background: Background | None = None,
         capture: bool = True,
     ) -> Lanes:
