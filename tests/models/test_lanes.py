@@ -14,7 +14,7 @@ import lively
 from pictures import sliding
 from sidestream import Stylizer
 from sidestream.config import Schedule, Size
-from sidestream.models.compile import CompiledBehind
+from sidestream.models.compile import Background, CompiledBehind
 from sidestream.models.lanes import Lane, Lanes
 from sidestream.types import Pixels, Styled
 from tape import Reruns, Tapes
@@ -172,9 +172,10 @@ def test_what_must_not_be_fused_is_captured_alone():
 
 
 def test_only_cuda_has_graphs():
-    lanes = Lanes.on(torch.device("cpu"), backend="eager", behind=True)
+    background = Background()
+    lanes = Lanes.on(torch.device("cpu"), backend="eager", background=background)
     assert lanes.side.graphs is lanes.main.graphs is None
-    assert lanes.side.background is lanes.main.background is not None
+    assert lanes.side.background is lanes.main.background is background
     assert isinstance(lanes.side.make(torch.neg), CompiledBehind)
     assert lanes.main.make(torch.neg, fuse=False) is torch.neg
     lanes.close()
