@@ -292,6 +292,19 @@ async def test_a_whip_client_sends_and_a_whep_player_watches(house: House):
     assert (await house.http.delete(made.headers["location"])).status_code == 204
 
 
+async def test_a_viewer_who_offers_a_picture_is_sent_one_and_none_is_taken(house: House):
+    first, player = house.caller(), house.caller()
+    await first.call(Camera())
+    offer = await player.offer(Camera(stamped=False), "sendrecv")
+    answer = await house.http.post(
+        f"/whep/{first.session}", content=offer, headers={"content-type": "application/sdp"}
+    )
+    video = answer.text.partition("m=video")[2]
+    assert "a=sendonly" in video and "a=sendrecv" not in video
+    await player.take(answer.text)
+    await player.picture()
+
+
 def sounds(sdp: str) -> list[str]:
     """Which way sound goes, for each of the ways that were offered."""
     return re.findall(r"m=audio.*?a=(sendrecv|sendonly|recvonly|inactive)", sdp, re.DOTALL)
