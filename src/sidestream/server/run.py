@@ -21,6 +21,9 @@ from sidestream.server.security import Guard, Policy
 from sidestream.server.sessions import Sessions
 from sidestream.types import Controls
 
+HEAD_BYTES = 16 * 1024
+"""Of a request's headers."""
+
 
 def serve(
     studio: Callable[[], Studio],
@@ -98,26 +101,34 @@ def _hosts(host: str) -> list[str]:
 async def _run(
     app: Any, sessions: Sessions, listening: socket.socket, certificate: tuple[Any, Any] | None
 ) -> None:
-    settings = uvicorn.Config(
+    server = _Server(settings(app, sessions.limits, certificate), sessions)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    await server.serve(sockets=[listening])
+
+
+def settings(
+    app: Any, limits: ServerLimits, certificate: tuple[Any, Any] | None
+) -> uvicorn.Config:
+    """Nothing is left to be chosen by what else is installed, and no header says who calls."""
+    return uvicorn.Config(
         app,
         log_level="error",
         access_log=False,
         server_header=False,
-        http=bounded(sessions.limits),
+        proxy_headers=False,
+        loop="asyncio",
+        http=bounded(limits),
         ws="none",
         lifespan="on",
         limit_concurrency=256,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=1,
-        h11_max_incomplete_event_size=16 * 1024,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ssl_certfile=certificate and str(certificate[0]),
         ssl_keyfile=certificate and str(certificate[1]),
     )
-    server = _Server(settings, sessions)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
