@@ -51,6 +51,8 @@ class ServerLimits:
     ticket_seconds: float = 15.0
     """A place in the queue is kept so long without being asked for."""
     peers_in_session: int = 4
+    received_pixels: int = 2048 * 2048
+    """A received picture that has more is dropped before it is decoded."""
     max_side: int = 1280
     """A received picture is made smaller than this before anything is done with it."""
     drain_seconds: float = 1.0

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiortc import rtcrtpreceiver
 from cryptography import x509
 
 from server.conftest import BASE
@@ -20,7 +21,7 @@ from server.fakes import FakeStudio
 from sidestream.cli import main
 from sidestream.config_live import ServerConfig
 from sidestream.errors import ConfigError
-from sidestream.server import peer, run, tls
+from sidestream.server import decoders, peer, run, tls
 
 
 def test_a_port_that_is_taken_is_refused_in_a_sentence():
@@ -104,6 +105,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, over_tls: bool):
     run.serve(lambda: studio, config, BASE, "fake", say=said.append)
     visitor.join()
     assert seen == [200]
+    assert getattr(rtcrtpreceiver.get_decoder, "func", None) is decoders.decoder
     assert studio.closed and studio.state.health == "draining"
 
 
