@@ -14,14 +14,13 @@ from pathlib import Path
 
 import pytest
 from aiortc import rtcrtpreceiver
-from cryptography import x509
 
 from server.conftest import BASE
 from server.fakes import FakeStudio
 from sidestream.cli import main
 from sidestream.config_live import ServerConfig
 from sidestream.errors import ConfigError
-from sidestream.server import decoders, peer, run, tls
+from sidestream.server import decoders, peer, run
 
 
 def test_a_port_that_is_taken_is_refused_in_a_sentence():
@@ -57,32 +56,6 @@ def test_listening_everywhere_it_says_an_address_that_others_can_open():
     said = run.greeting(ServerConfig(host="0.0.0.0", token="t" * 16), 9)
     assert re.fullmatch(r"open http://[\w.-]+:9/#token=t{16}", said[0])
     assert "0.0.0.0" not in said[0]
-
-
-def test_a_certificate_is_made_once_and_kept_to_its_owner(tmp_path: Path):
-    config = ServerConfig(
-        tls=True, tls_folder=tmp_path / "new" / "tls", allow_host=("studio.example",)
-    )
-    certificate, key = tls.certificate(config)
-    assert key.stat().st_mode & 0o077 == 0
-    made = certificate.read_bytes()
-    assert tls.certificate(config)[0].read_bytes() == made
-    ssl.create_default_context().load_cert_chain(certificate, key)
-    names = x509.load_pem_x509_certificate(made).extensions.get_extension_for_class(
-        x509.SubjectAlternativeName
-    )
-    assert "studio.example" in names.value.get_values_for_type(x509.DNSName)
-    assert "127.0.0.1" in map(str, names.value.get_values_for_type(x509.IPAddress))
-
-
-def test_a_certificate_that_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path):
-    for name in (tls.CERTIFICATE, tls.KEY):
-        (tmp_path / name).write_text("words")
-    with pytest.raises(ConfigError, match="is no certificate"):
-        tls.certificate(ServerConfig(tls_folder=tmp_path))
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="could not be kept"):
-        tls.certificate(ServerConfig(tls_folder=tmp_path / "file" / "tls"))
 
 
 @pytest.mark.parametrize("over_tls", [False, True])
