@@ -159,6 +159,21 @@ class TestFromOneAddress:
         assert [one.status_code for one in answers] == [200] * 3
 
 
+    async def test_viewers_who_never_connect_leave_their_places_to_others(self, house: House):
+        first = house.caller()
+        await first.call(Camera())
+        sdp = await house.caller().offer(None)
+        body = {"sdp": sdp, "session": first.session}
+        for _ in range(house.sessions.limits.peers_in_session - 1):
+            assert (await house.http.post("/offer", json=body)).status_code == 200
+        assert (await house.http.post("/offer", json=body)).status_code == 503
+        session = house.sessions.get(first.session)
+        await until(lambda: len(session.peers) == 1)
+        second = house.caller()
+        await second.call(session=first.session)
+        await second.picture()
+
+
 class TestWithTwoSeats:
     @pytest.fixture
     def config(self) -> ServerConfig:
