@@ -34,7 +34,10 @@ class ServerLimits:
     addresses: int = 1024
     """Addresses whose calls and failed logins are remembered."""
     failed_logins: int = 10
+    """Of one address, before it is told to wait."""
     lockout_seconds: float = 300.0
+    wrong_tokens_per_second: float = 20.0
+    """From all addresses; above that no token is looked at but from addresses that gave the right one before."""
     changes_per_second: float = 5.0
     """Of a session's controls; of those that come faster the latest wins."""
     negotiate_seconds: float = 8.0

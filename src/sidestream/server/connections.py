@@ -12,6 +12,7 @@ from sidestream.config import LIMITS
 from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.server import peer, trickle
 from sidestream.server.forms import NAME, Answer, Change, Offer, Shown
+from sidestream.server.logins import caller_of
 from sidestream.server.peer import Peer
 from sidestream.server.refusal import Refusal
 from sidestream.server.session import Session
@@ -171,4 +172,4 @@ def _created(answer: str, place: str) -> Response:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+    return caller_of(request.client.host) if request.client else ""
