@@ -88,7 +88,7 @@ class ServerConfig:
     tls_folder: Path = Path("~/.config/sidestream/tls")
     """Where that certificate is kept, or cert.pem and key.pem of your own."""
     allow_host: tuple[str, ...] = ()
-    """Other names that the server may be called by."""
+    """Other names that the server may be called by; with one that others reach it by it needs a token."""
     allow_origin: tuple[str, ...] = ()
     """Other sites whose pages may send by WHIP and watch by WHEP, such as https://studio.example."""
     seats: int = 8

@@ -38,36 +38,40 @@ def test_a_host_that_is_none_is_refused_in_a_sentence():
 
 
 @pytest.mark.parametrize(
-    ("config", "address", "lines"),
+    ("config", "tell_token", "address", "lines"),
     [
-        (ServerConfig(), "open http://127.0.0.1:9/", 2),
-        (ServerConfig(host="::1"), "open http://[::1]:9/", 2),
-        (ServerConfig(host="192.0.2.1", token="t" * 16), f"open http://192.0.2.1:9/#token={'t' * 16}", 3),
-        (ServerConfig(host="192.0.2.1", token="t" * 16, tls=True), f"open https://192.0.2.1:9/#token={'t' * 16}", 3),
+        (ServerConfig(), False, "open http://127.0.0.1:9/", 2),
+        (ServerConfig(host="::1"), False, "open http://[::1]:9/", 2),
+        (ServerConfig(host="192.0.2.1", token="t" * 16), False, "open http://192.0.2.1:9/", 3),
+        (ServerConfig(host="192.0.2.1", token="t" * 16), True, f"open http://192.0.2.1:9/#token={'t' * 16}", 3),
+        (ServerConfig(host="192.0.2.1", token="t" * 16, tls=True), True, f"open https://192.0.2.1:9/#token={'t' * 16}", 3),
     ],
 )  # fmt: skip
-def test_it_says_where_to_go(config, address, lines):
-    said = run.greeting(config, 9)
+def test_it_says_where_to_go(config, tell_token, address, lines):
+    said = run.greeting(config, 9, tell_token=tell_token)
     assert (said[0], len(said)) == (address, lines)
     assert said[-1].endswith("Ctrl-C ends")
 
 
 def test_listening_everywhere_it_says_an_address_that_others_can_open():
     said = run.greeting(ServerConfig(host="0.0.0.0", token="t" * 16), 9)
-    assert re.fullmatch(r"open http://[\w.-]+:9/#token=t{16}", said[0])
+    assert re.fullmatch(r"open http://[\w.-]+:9/", said[0])
     assert "0.0.0.0" not in said[0]
 
 
-@pytest.mark.parametrize("over_tls", [False, True])
-def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, over_tls: bool):
+@pytest.mark.parametrize(
+    ("over_tls", "token"),
+    [(False, None), (True, None), (False, "random"), (False, "canary-of-16-and-more")],
+)
+def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, over_tls: bool, token: str | None):
     studio, said = FakeStudio(), list[str]()
-    config = ServerConfig(port=0, tls=over_tls, tls_folder=tmp_path)
+    config = ServerConfig(port=0, tls=over_tls, tls_folder=tmp_path, token=token)
     seen: list[int] = []
 
     def visit() -> None:
         while not said:
             time.sleep(0.01)
-        address = said[0].removeprefix("open ")
+        address = said[0].removeprefix("open ").partition("#")[0]
         trusting = ssl._create_unverified_context() if over_tls else None
         with urllib.request.urlopen(f"{address}healthz", context=trusting, timeout=20) as answer:
             seen.append(answer.status)
@@ -78,6 +82,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, over_tls: bool):
     run.serve(lambda: studio, config, BASE, "fake", say=said.append)
     visitor.join()
     assert seen == [200]
+    assert ("#token=" in said[0]) == (token == "random")  # nobody else knows that one yet
     assert getattr(rtcrtpreceiver.get_decoder, "func", None) is decoders.decoder
     assert studio.closed and studio.state.health == "draining"
 
@@ -98,6 +103,7 @@ def test_a_refusal_comes_before_the_model_is_loaded():
     ("arguments", "sentence"),
     [
         (("--host", "0.0.0.0"), "set SIDESTREAM_TOKEN, or give --token random"),
+        (("--allow-host", "studio.example"), "--allow-host studio.example lets others in, and there is no token"),
         (("--port", "70000"), "--port must be from 0 to 65535, got 70000"),
         (("--seats", "99"), "--seats must be from 1 to 16, got 99"),
         (("--token", "short"), "--token must have 16 characters or more, or be random, got 5"),

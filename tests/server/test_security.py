@@ -139,6 +139,10 @@ def test_an_address_that_others_reach_is_refused_without_a_token():
     for host in ("0.0.0.0", "192.168.1.5", "::", "example.org"):
         with pytest.raises(ConfigError, match="SIDESTREAM_TOKEN"):
             settled(ServerConfig(host=host))
+    assert settled(ServerConfig(allow_host=("localhost", "127.0.0.1"))).token is None
+    with pytest.raises(ConfigError, match="--allow-host studio.example lets others in"):
+        settled(ServerConfig(allow_host=("localhost", "studio.example")))
+    assert settled(ServerConfig(allow_host=("studio.example",), token=TOKEN)).token == TOKEN
     assert settled(ServerConfig()).token is None
     made = settled(ServerConfig(host="0.0.0.0", token="random")).token
     assert made is not None and len(made) >= 32

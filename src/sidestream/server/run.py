@@ -36,6 +36,7 @@ def serve(
     say: Callable[[str], object] = lambda words: None,
 ) -> Mapping[str, int]:
     """Serves until SIGINT or SIGTERM. What can be refused is refused before the studio is opened. Returns counts."""
+    made = config.token == security.RANDOM
     config = security.settled(config)
     certificate = tls.certificate(config) if config.tls else None
     listening = listen(config)
@@ -47,7 +48,7 @@ def serve(
     try:
         sessions = Sessions(opened, config, base, limits=limits)
         app = Guard(build(sessions, config, model, turn_password), Policy(config, limits))
-        for line in greeting(config, listening.getsockname()[1]):
+        for line in greeting(config, listening.getsockname()[1], tell_token=made):
             say(line)
         asyncio.run(_run(app, sessions, listening, certificate))
         return sessions.counts
@@ -78,9 +79,9 @@ def listen(config: ServerConfig) -> socket.socket:
     return bound
 
 
-def greeting(config: ServerConfig, port: int) -> list[str]:
-    """Where to go. A token is in the part of the address that no browser sends."""
-    scheme, token = "https" if config.tls else "http", f"#token={config.token}" * bool(config.token)
+def greeting(config: ServerConfig, port: int, *, tell_token: bool = False) -> list[str]:
+    """Where to go. A token that nobody else can know yet is in the part of the address that no browser sends."""
+    scheme, token = "https" if config.tls else "http", f"#token={config.token}" * tell_token
     hosts = [f"[{host}]" if ":" in host else host for host in _hosts(config.host)]
     lines = [f"open {scheme}://{host}:{port}/{token}" for host in hosts]
     if config.tls:

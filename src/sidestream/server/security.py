@@ -38,6 +38,9 @@ HEADERS = {
     "cache-control": "no-store",
 }
 
+RANDOM = "random"
+"""In the place of a token: one is made."""
+
 
 def is_loopback(host: str) -> bool:
     address = _address(host)
@@ -45,9 +48,14 @@ def is_loopback(host: str) -> bool:
 
 
 def settled(config: ServerConfig) -> ServerConfig:
-    """With the token that will hold. An address that others can reach is refused without one."""
-    if config.token == "random":
+    """With the token that will hold. What lets others in is refused without one."""
+    if config.token == RANDOM:
         return replace(config, token=secrets.token_urlsafe(24))
+    others = [name for name in config.allow_host if not is_loopback(name)]
+    if config.token is None and others:
+        raise ConfigError(
+            f"--allow-host {others[0]} lets others in, and there is no token: set SIDESTREAM_TOKEN, or give --token random"
+        )
     if config.token is None and not is_loopback(config.host):
         raise ConfigError(
             f"--host {config.host} lets others in, and there is no token: set SIDESTREAM_TOKEN, or give --token random"
