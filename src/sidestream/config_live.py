@@ -21,6 +21,10 @@ class ServerLimits:
     sdp_candidates: int = 32
     message_bytes: int = 16 * 1024
     """Of one message on a data channel."""
+    unread_bytes: int = 128 * 1024
+    """Of messages that are not whole yet, or wait for one before them; what sends more is closed."""
+    unread_pieces: int = 1024
+    """That those may come in."""
     bad_messages: int = 10
     """After so many that cannot be read, a connection is closed."""
     calls_per_second: float = 50.0

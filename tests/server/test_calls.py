@@ -4,10 +4,13 @@ import asyncio
 import json
 import re
 import time
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
 
 from server.callers import Caller, Camera, Voice, http_to, mean, until
 from server.conftest import House
@@ -266,12 +269,56 @@ async def test_messages_that_are_too_long_or_too_bad_close_the_connection(house:
     caller = house.caller()
     await caller.call(Camera())
     await until(lambda: caller.channel.readyState == "open")
+    obey_no_bound(caller)
     for _ in range(ServerLimits().bad_messages):
         caller.channel.send(
             json.dumps({"type": "change", "prompt": "x" * ServerLimits().message_bytes})
         )
     await until(lambda: len(house.sessions) == 0)
     assert "longer than" in caller.told("refused")[0]["message"]
+
+
+def obey_no_bound(caller: Caller) -> None:
+    """Sends whatever it is given, as a client of one's own would."""
+    caller.connection.sctp._remote_max_message_size = 0  # type: ignore[union-attr]
+
+
+async def test_the_answer_says_how_long_a_message_may_be(house: House):
+    answer = await house.caller().call(Camera())
+    assert f"a=max-message-size:{ServerLimits().message_bytes}\r\n" in answer.json()["sdp"]
+
+
+async def many_pieces(caller: Caller) -> None:
+    """A long message that never ends comes in as small pieces as there are."""
+    sctp: Any = caller.connection.sctp
+    for number in range(ServerLimits().unread_pieces + 200):
+        chunk = DataChunk(SCTP_DATA_FIRST_FRAG if number == 0 else 0)
+        chunk.tsn, chunk.user_data = sctp._local_tsn, b"x"
+        sctp._local_tsn += 1
+        with suppress(ConnectionError):  # once it is closed
+            await sctp._send_chunk(chunk)
+        await asyncio.sleep(0)
+
+
+async def much(caller: Caller) -> None:
+    caller.channel.send("x" * ServerLimits().unread_bytes * 2)
+
+
+async def many_channels(caller: Caller) -> None:
+    for number in range(20):
+        caller.connection.createDataChannel(f"{number}")
+
+
+@pytest.mark.parametrize("flood", [much, many_pieces, many_channels])
+async def test_what_is_more_than_a_channel_may_hold_closes_the_connection(house: House, flood):
+    caller, other = house.caller(), house.caller()
+    await caller.call(Camera())
+    await other.call(Camera())
+    await until(lambda: caller.channel.readyState == "open")
+    obey_no_bound(caller)
+    await flood(caller)
+    await until(lambda: len(house.sessions) == 1)
+    await other.picture()
 
 
 async def test_a_change_that_was_put_off_and_cannot_be_made_is_told_later(house: House):

@@ -140,7 +140,7 @@ def test_an_address_that_others_reach_is_refused_without_a_token():
         with pytest.raises(ConfigError, match="SIDESTREAM_TOKEN"):
             settled(ServerConfig(host=host))
     assert settled(ServerConfig(allow_host=("localhost", "127.0.0.1"))).token is None
-    with pytest.raises(ConfigError, match="--allow-host studio.example lets others in"):
+    with pytest.raises(ConfigError, match=r"--allow-host studio\.example lets others in"):
         settled(ServerConfig(allow_host=("localhost", "studio.example")))
     assert settled(ServerConfig(allow_host=("studio.example",), token=TOKEN)).token == TOKEN
     assert settled(ServerConfig()).token is None

@@ -15,7 +15,7 @@ import aiortc
 from aiortc.mediastreams import MediaStreamTrack
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
-from sidestream.server import trickle
+from sidestream.server import messages, trickle
 from sidestream.server.refusal import Refusal
 
 Receive = Callable[[MediaStreamTrack], Coroutine[Any, Any, None]]
@@ -70,7 +70,7 @@ class Peer:
         try:
             check_offer(sdp, limits)
             async with asyncio.timeout(limits.negotiate_seconds):
-                return await self._negotiate(sdp)
+                return await self._negotiate(sdp, limits)
         except Refusal as refusal:
             problem = refusal
         except TimeoutError:
@@ -81,7 +81,7 @@ class Peer:
         await self.close()
         raise problem
 
-    async def _negotiate(self, sdp: str) -> str:
+    async def _negotiate(self, sdp: str, limits: ServerLimits) -> str:
         connection = self._connection
         if connection is None:
             raise Refusal(503, "closed", "The session has ended.")
@@ -89,6 +89,8 @@ class Peer:
         await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "offer"))
         for kind in ("video", "audio"):
             self._join(kind, [one for one in connection.getTransceivers() if one.kind == kind])
+        if connection.sctp is not None:
+            messages.bound(connection.sctp, limits, lambda: self._ends.gone(self, "flooded"))
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp
 
