@@ -119,8 +119,6 @@ class Peer:
             async with asyncio.timeout(limits.negotiate_seconds):
                 for candidate in fragment.candidates:
                     await connection.addIceCandidate(candidate)
-                if fragment.complete:
-                    await connection.addIceCandidate(None)
         except TimeoutError:
             return  # a name of the local network that nobody answers to
 
