@@ -161,7 +161,6 @@ class TestFromOneAddress:
         answers = [await house.caller().call(Camera()) for _ in range(3)]
         assert [one.status_code for one in answers] == [200] * 3
 
-
     async def test_viewers_who_never_connect_leave_their_places_to_others(self, house: House):
         first = house.caller()
         await first.call(Camera())

@@ -82,6 +82,8 @@ def test_what_is_no_key_frame_has_no_size_of_its_own(data: bytes):
 
 
 def test_sound_is_decoded_as_it_was():
-    opus = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=96)
+    opus = RTCRtpCodecParameters(
+        mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=96
+    )
     decoders.bound(PIXELS)
     assert type(rtcrtpreceiver.get_decoder(opus)).__name__ == "OpusDecoder"

@@ -18,6 +18,7 @@ from aiortc import rtcrtpreceiver
 from server.conftest import BASE
 from server.fakes import FakeStudio
 from sidestream.cli import main
+from sidestream.cli_live import told_name
 from sidestream.config_live import ServerConfig
 from sidestream.errors import ConfigError
 from sidestream.server import decoders, peer, run
@@ -103,7 +104,10 @@ def test_a_refusal_comes_before_the_model_is_loaded():
     ("arguments", "sentence"),
     [
         (("--host", "0.0.0.0"), "set SIDESTREAM_TOKEN, or give --token random"),
-        (("--allow-host", "studio.example"), "--allow-host studio.example lets others in, and there is no token"),
+        (
+            ("--allow-host", "studio.example"),
+            "--allow-host studio.example lets others in, and there is no token",
+        ),
         (("--port", "70000"), "--port must be from 0 to 65535, got 70000"),
         (("--seats", "99"), "--seats must be from 1 to 16, got 99"),
         (("--token", "short"), "--token must have 16 characters or more, or be random, got 5"),
@@ -125,6 +129,12 @@ def test_the_command_refuses_in_one_sentence(arguments, sentence, capsys, monkey
 def test_a_model_that_is_not_there_is_refused_before_anything_is_opened(capsys):
     assert main(["serve", "--model", "nobody"]) == 5
     assert "there is no model 'nobody'" in capsys.readouterr().err
+
+
+def test_callers_are_told_a_folders_name_and_not_its_place(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    assert told_name(str(tmp_path / "mine")) == "mine"
+    assert told_name("nano") == "nano" and told_name("owner/name") == "owner/name"
 
 
 def test_the_command_takes_its_token_from_the_environment(monkeypatch, capsys):
