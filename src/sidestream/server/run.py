@@ -110,9 +110,7 @@ async def _run(
     await server.serve(sockets=[listening])
 
 
-def settings(
-    app: Any, limits: ServerLimits, certificate: tuple[Any, Any] | None
-) -> uvicorn.Config:
+def settings(app: Any, limits: ServerLimits, certificate: tuple[Any, Any] | None) -> uvicorn.Config:
     """Nothing is left to be chosen by what else is installed, and no header says who calls."""
     return uvicorn.Config(
         app,
