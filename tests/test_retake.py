@@ -159,8 +159,10 @@ def test_what_cannot_be_made(run: Runner, take, tmp_path, change, arguments, cod
     assert not (tmp_path / "out.mp4").exists()
 
 
-def alter(take: Path, model: str = "nano", **loading: str) -> None:
-    recipe = replace(RECIPE, loading=ModelConfig(**loading))
+def alter(
+    take: Path, model: str = "nano", adapter: str = "default", revision: str | None = None
+) -> None:
+    recipe = replace(RECIPE, loading=ModelConfig(adapter=adapter, revision=revision))
     (take / "settings.json").write_text(json.dumps({**recipe.metadata(), "model": model}))
 
 

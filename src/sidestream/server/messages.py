@@ -13,7 +13,9 @@ STREAMS = 16
 """Channels of one connection; the page has one."""
 
 
-def bound(transport: RTCSctpTransport, limits: ServerLimits, exceeded: Callable[[], None]) -> None:
+def bound(
+    transport: RTCSctpTransport, limits: ServerLimits, exceeded: Callable[[], object]
+) -> None:
     """Tells the other end what there is room for, and says so where it sends more all the same."""
     sctp: Any = transport
     sctp.getCapabilities = lambda: RTCSctpCapabilities(maxMessageSize=limits.message_bytes)
