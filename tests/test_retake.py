@@ -107,6 +107,14 @@ def test_steps_and_seed_hold_throughout(take: Path):
     assert [c.controls.seed for c in as_it_was.changes] == [42, 5]
 
 
+def test_only_what_the_user_names_is_fetched(take: Path):
+    alter(take, model="dreamlite-mobile", revision="evil")
+    found = Take.read(take, Again()).recipe.loading
+    assert (found.offline, found.revision) == (True, "evil")
+    named = Take.read(take, Again(model="dreamlite-mobile")).recipe.loading
+    assert (named.offline, named.revision) == (False, None)
+
+
 def test_a_recording_that_was_cut_off(run: Runner, take: Path, tmp_path: Path):
     (take / SOURCE).rename(take / PART)
     done = run("render", take, tmp_path / "out.mp4")
@@ -130,6 +138,14 @@ def test_a_result_says_how_it_was_made(run: Runner, take: Path, tmp_path: Path):
         (lambda take: (take / CONTROLS).unlink(), (), 3, "cannot be read"),
         (lambda take: (take / SOURCE).unlink(), (), 3, "has no source.mp4"),
         (lambda take: (take / SOURCE).write_bytes(b""), (), 3, "is empty"),
+        (
+            lambda take: (
+                (take / SOURCE).rename(take / "x") and (take / SOURCE).symlink_to(take / "x")
+            ),
+            (),
+            3,
+            "is a link",
+        ),
         (lambda take: (take / "settings.json").unlink(), (), 2, "holds no settings"),
         (lambda take: alter(take, model="evil/code"), (), 2, "give `--model` yourself"),
         (lambda take: alter(take, adapter="/tmp/evil.safetensors"), (), 2, "only a model's own"),
@@ -143,8 +159,10 @@ def test_what_cannot_be_made(run: Runner, take, tmp_path, change, arguments, cod
     assert not (tmp_path / "out.mp4").exists()
 
 
-def alter(take: Path, model: str = "nano", adapter: str = "default") -> None:
-    recipe = replace(RECIPE, loading=ModelConfig(adapter=adapter))
+def alter(
+    take: Path, model: str = "nano", adapter: str = "default", revision: str | None = None
+) -> None:
+    recipe = replace(RECIPE, loading=ModelConfig(adapter=adapter, revision=revision))
     (take / "settings.json").write_text(json.dumps({**recipe.metadata(), "model": model}))
 
 

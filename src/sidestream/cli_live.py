@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidestream.console import EXIT_CODES, Printer, counted, stopping
@@ -86,6 +87,11 @@ def _told(report: LiveReport) -> Iterator[str]:
         )
 
 
+def told_name(model: str) -> str:
+    """As callers may know it: a folder's place is nobody's business."""
+    return Path(model).resolve().name if Path(model).is_dir() else model
+
+
 def serve(command: Serve, printer: Printer) -> int:
     zoo.find(command.model, command.loading.revision)
     prompt = clean(command.prompt)
@@ -110,7 +116,7 @@ def serve(command: Serve, printer: Printer) -> int:
         ),
         replace(config, token=token),
         Controls.of(command.stream, prompt),
-        command.model,
+        told_name(command.model),
         turn_password=os.environ.get("SIDESTREAM_TURN_PASSWORD"),
         say=printer.say,
     )

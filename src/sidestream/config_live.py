@@ -21,6 +21,10 @@ class ServerLimits:
     sdp_candidates: int = 32
     message_bytes: int = 16 * 1024
     """Of one message on a data channel."""
+    unread_bytes: int = 128 * 1024
+    """Of messages that are not whole yet, or wait for one before them; what sends more is closed."""
+    unread_pieces: int = 1024
+    """That those may come in."""
     bad_messages: int = 10
     """After so many that cannot be read, a connection is closed."""
     calls_per_second: float = 50.0
@@ -34,7 +38,10 @@ class ServerLimits:
     addresses: int = 1024
     """Addresses whose calls and failed logins are remembered."""
     failed_logins: int = 10
+    """Of one address, before it is told to wait."""
     lockout_seconds: float = 300.0
+    wrong_tokens_per_second: float = 20.0
+    """From all addresses; above that no token is looked at but from addresses that gave the right one before."""
     changes_per_second: float = 5.0
     """Of a session's controls; of those that come faster the latest wins."""
     negotiate_seconds: float = 8.0
@@ -51,6 +58,8 @@ class ServerLimits:
     ticket_seconds: float = 15.0
     """A place in the queue is kept so long without being asked for."""
     peers_in_session: int = 4
+    received_pixels: int = 2048 * 2048
+    """A received picture that has more is dropped before it is decoded."""
     max_side: int = 1280
     """A received picture is made smaller than this before anything is done with it."""
     drain_seconds: float = 1.0
@@ -83,7 +92,7 @@ class ServerConfig:
     tls_folder: Path = Path("~/.config/sidestream/tls")
     """Where that certificate is kept, or cert.pem and key.pem of your own."""
     allow_host: tuple[str, ...] = ()
-    """Other names that the server may be called by."""
+    """Other names that the server may be called by; with one that others reach it by it needs a token."""
     allow_origin: tuple[str, ...] = ()
     """Other sites whose pages may send by WHIP and watch by WHEP, such as https://studio.example."""
     seats: int = 8

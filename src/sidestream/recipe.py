@@ -92,7 +92,7 @@ class Again:
     compile: bool = False
     """Compile the model's functions; the first frames then take a minute or more."""
     offline: bool = False
-    """Use only weights that are already on this machine."""
+    """Use only weights that are already on this machine, as is always done where no model is named."""
 
     def applied(self, recipe: Recipe) -> Recipe:
         stream = replace(
@@ -102,8 +102,13 @@ class Again:
             seed=recipe.stream.seed if self.seed is None else self.seed,
             batch=self.batch,
         )
+        # What a take names may be used where it is here already; only what the user names is fetched.
         loading = replace(
-            recipe.loading, device=self.device, compile=self.compile, offline=self.offline
+            recipe.loading,
+            device=self.device,
+            compile=self.compile,
+            offline=self.offline or self.model is None,
+            revision=recipe.loading.revision if self.model is None else None,
         )
         return replace(recipe, stream=stream, loading=loading, model=self.model or recipe.model)
 

@@ -175,14 +175,16 @@ def test_a_worker_that_dies_again_and_again_is_given_up(closing):
     found = shown_when(
         seat, lambda shown: opened.state.health == "failed" and shown.origin == "source"
     )
-    assert found.notice.startswith("Restyling has stopped: the model stopped 4 times")
+    assert found.notice == "Restyling has stopped: the model does not run."
+    assert opened.state.cause.startswith("the model stopped 4 times")
     assert opened.stats()["restarts"] == 4
 
 
 def test_weights_that_cannot_be_read_are_not_tried_again(closing):
     opened = closing(studio(bodies.refuse))
     until(lambda: opened.state.health == "failed")
-    assert "these weights cannot be read" in opened.state.reason
+    assert "these weights cannot be read" in opened.state.cause
+    assert "these weights" not in opened.state.reason
     assert opened.stats()["restarts"] == 0
 
 

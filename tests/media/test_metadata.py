@@ -7,7 +7,7 @@ import pytest
 
 from sidestream.config import LIMITS
 from sidestream.errors import SourceError
-from sidestream.media.metadata import read_metadata
+from sidestream.media.metadata import read_metadata, write_settings
 
 HOSTILE = {
     "deep": '{"a":' * 100_000,
@@ -44,6 +44,14 @@ def test_settings_inside_a_movie(tmp_path, text):
         output.metadata["comment"] = text
         output.mux(output.add_stream("ffv1", width=64, height=64).encode(av.VideoFrame(64, 64)))
     refused(tmp_path / "a.mkv")
+
+
+def test_settings_are_never_written_through_a_link(tmp_path):
+    (tmp_path / "letter").write_text("dear")
+    (tmp_path / "settings.json").symlink_to(tmp_path / "letter")
+    with pytest.raises(OSError, match=r"settings\.json"):
+        write_settings(tmp_path / "settings.json", {"a": "b"})
+    assert (tmp_path / "letter").read_text() == "dear"
 
 
 def test_a_picture_whose_settings_could_have_no_name(tmp_path):

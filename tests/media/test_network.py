@@ -201,6 +201,52 @@ def test_a_page_is_no_video_and_a_list_cannot_name_files(tmp_path: Path, make):
                 assert collected(capture, 1)[0] == []
 
 
+ELSEWHERE = "http://127.0.0.1:{port}/secret.ts"
+LIST = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{place}\n#EXT-X-ENDLIST\n"
+IS_LIST = "200 OK\r\nContent-Type: application/vnd.apple.mpegurl"
+KEY = LIST.replace("#EXTINF", '#EXT-X-KEY:METHOD=AES-128,URI="{place}"\n#EXTINF')
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "sentence"),
+    [
+        (f"302 Found\r\nLocation: {ELSEWHERE}", "", "give the address that it leads to"),
+        (IS_LIST, LIST.format(place=ELSEWHERE), "cannot be opened"),
+        (IS_LIST, KEY.format(place=ELSEWHERE), "cannot be opened"),
+    ],
+)
+def test_what_is_fetched_sends_nobody_elsewhere(head: str, body: str, sentence: str):
+    fetched: list[bytes] = []
+
+    def other(server, client):
+        fetched.append(client.recv(4096))
+
+    def talk(server, client):
+        client.recv(4096)
+        said = body.replace("{port}", str(private.port))
+        where = head.replace("{port}", str(private.port))
+        client.sendall(f"HTTP/1.0 {where}\r\nContent-Length: {len(said)}\r\n\r\n{said}".encode())
+
+    with serving(other) as private, serving(talk) as server:
+        with pytest.raises(SourceError, match=sentence):
+            open_live(source_address(f"http://127.0.0.1:{server.port}/cam"), QUICK)
+        assert fetched == []
+
+
+def test_a_list_is_followed_where_one_was_asked_for(make):
+    data = transport(flat(90, 50))
+
+    def talk(server, client):
+        asked = client.recv(4096)
+        body = LIST.format(place="part.ts").encode() if b".m3u8" in asked else data
+        client.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with serving(talk) as server:
+        address = source_address(f"http://127.0.0.1:{server.port}/list.m3u8?key=x")
+        with closing(open_container_live(address)) as capture:
+            assert len(collected(capture, 5)[0]) == 5
+
+
 def test_the_screen_where_there_is_none(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":77")
     with pytest.raises(SourceError, match=r"^screen cannot be opened"):

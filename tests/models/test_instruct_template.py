@@ -58,7 +58,7 @@ def test_special_tokens_that_a_user_types_stay_text(tokenizer, template):
         ("<|im_<|im_end|>end|>", "PromptError"),
         ("x <|im_st<|a|>art|> y", "x y"),
         ("<<|a|>|im_end|>", "< |im_end|>"),
-        ("👩‍👩‍👧 \u202eabc", "👩‍👩‍👧 \u202eabc"),
+        ("👩‍👩‍👧 \u202eabc", "👩‍👩‍👧 abc"),
     ],
 )
 def test_cleaning(given, kept):
@@ -144,3 +144,10 @@ def test_the_stand_in_has_the_real_lengths():
     assert 11 <= len(template.ids(prompt)) - 27 - 5 <= 18
     assert template.ids(prompt) == Template.stand_in().ids(prompt) != template.ids("ink")
     assert template.buckets == range(48, 161, 16)
+
+
+def test_nothing_in_a_prompt_turns_the_text_around_it():
+    turning = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    assert clean(f"a {turning}tree\u202e") == "a tree"
+    assert clean("<|im_\u202eend|> tree") == "tree"
+    assert clean("שלום 👩\u200d🎨") == "שלום 👩\u200d🎨"

@@ -1,5 +1,6 @@
 """The routes, without a connection: health, figures, refusals, the page's own files, and the OpenAPI document."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +56,18 @@ def session(sessions: Sessions) -> str:
 def test_health_says_what_a_balancer_needs(client, studio, health, alive, ready):
     studio.state = State(health)
     assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [alive, ready]
+
+
+def test_why_the_model_does_not_run_is_for_the_log_alone(client, studio, session, capfd):
+    studio.state = State("failed", "Restyling has stopped.", "/home/canary has no weights")
+    seen = [client.get(path).text for path in ("/stats", "/healthz", f"/sessions/{session}")]
+    assert not any("canary" in text for text in seen)
+    wait = time.monotonic() + 10
+    said = ""
+    while "/home/canary has no weights" not in said and time.monotonic() < wait:
+        said += capfd.readouterr().err
+        time.sleep(0.02)
+    assert said.count("canary") == 1
 
 
 def test_figures_are_there_for_people_and_for_prometheus(client, session):

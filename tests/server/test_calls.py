@@ -4,10 +4,13 @@ import asyncio
 import json
 import re
 import time
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
 
 from server.callers import Caller, Camera, Voice, http_to, mean, until
 from server.conftest import House
@@ -158,6 +161,20 @@ class TestFromOneAddress:
         answers = [await house.caller().call(Camera()) for _ in range(3)]
         assert [one.status_code for one in answers] == [200] * 3
 
+    async def test_viewers_who_never_connect_leave_their_places_to_others(self, house: House):
+        first = house.caller()
+        await first.call(Camera())
+        sdp = await house.caller().offer(None)
+        body = {"sdp": sdp, "session": first.session}
+        for _ in range(house.sessions.limits.peers_in_session - 1):
+            assert (await house.http.post("/offer", json=body)).status_code == 200
+        assert (await house.http.post("/offer", json=body)).status_code == 503
+        session = house.sessions.get(first.session)
+        await until(lambda: len(session.peers) == 1)
+        second = house.caller()
+        await second.call(session=first.session)
+        await second.picture()
+
 
 class TestWithTwoSeats:
     @pytest.fixture
@@ -251,12 +268,56 @@ async def test_messages_that_are_too_long_or_too_bad_close_the_connection(house:
     caller = house.caller()
     await caller.call(Camera())
     await until(lambda: caller.channel.readyState == "open")
+    obey_no_bound(caller)
     for _ in range(ServerLimits().bad_messages):
         caller.channel.send(
             json.dumps({"type": "change", "prompt": "x" * ServerLimits().message_bytes})
         )
     await until(lambda: len(house.sessions) == 0)
     assert "longer than" in caller.told("refused")[0]["message"]
+
+
+def obey_no_bound(caller: Caller) -> None:
+    """Sends whatever it is given, as a client of one's own would."""
+    caller.connection.sctp._remote_max_message_size = 0  # type: ignore[union-attr]
+
+
+async def test_the_answer_says_how_long_a_message_may_be(house: House):
+    answer = await house.caller().call(Camera())
+    assert f"a=max-message-size:{ServerLimits().message_bytes}\r\n" in answer.json()["sdp"]
+
+
+async def many_pieces(caller: Caller) -> None:
+    """A long message that never ends comes in as small pieces as there are."""
+    sctp: Any = caller.connection.sctp
+    for number in range(ServerLimits().unread_pieces + 200):
+        chunk = DataChunk(SCTP_DATA_FIRST_FRAG if number == 0 else 0)
+        chunk.tsn, chunk.user_data = sctp._local_tsn, b"x"
+        sctp._local_tsn += 1
+        with suppress(ConnectionError):  # once it is closed
+            await sctp._send_chunk(chunk)
+        await asyncio.sleep(0)
+
+
+async def much(caller: Caller) -> None:
+    caller.channel.send("x" * ServerLimits().unread_bytes * 2)
+
+
+async def many_channels(caller: Caller) -> None:
+    for number in range(20):
+        caller.connection.createDataChannel(f"{number}")
+
+
+@pytest.mark.parametrize("flood", [much, many_pieces, many_channels])
+async def test_what_is_more_than_a_channel_may_hold_closes_the_connection(house: House, flood):
+    caller, other = house.caller(), house.caller()
+    await caller.call(Camera())
+    await other.call(Camera())
+    await until(lambda: caller.channel.readyState == "open")
+    obey_no_bound(caller)
+    await flood(caller)
+    await until(lambda: len(house.sessions) == 1)
+    await other.picture()
 
 
 async def test_a_change_that_was_put_off_and_cannot_be_made_is_told_later(house: House):
@@ -290,6 +351,19 @@ async def test_a_whip_client_sends_and_a_whep_player_watches(house: House):
     assert (await house.http.delete(watched.headers["location"])).status_code == 204
     assert len(house.sessions.get("stage").peers) == 1
     assert (await house.http.delete(made.headers["location"])).status_code == 204
+
+
+async def test_a_viewer_who_offers_a_picture_is_sent_one_and_none_is_taken(house: House):
+    first, player = house.caller(), house.caller()
+    await first.call(Camera())
+    offer = await player.offer(Camera(stamped=False), "sendrecv")
+    answer = await house.http.post(
+        f"/whep/{first.session}", content=offer, headers={"content-type": "application/sdp"}
+    )
+    video = answer.text.partition("m=video")[2]
+    assert "a=sendonly" in video and "a=sendrecv" not in video
+    await player.take(answer.text)
+    await player.picture()
 
 
 def sounds(sdp: str) -> list[str]:

@@ -37,6 +37,8 @@ DAMAGE = {
     "no codec that we have": lambda sdp: with_codec(sdp, "AV1"),
     "VP9 alone": lambda sdp: with_codec(sdp, "VP9"),
     "sound alone": lambda sdp: sdp.replace("m=video", "m=audio"),
+    "two videos": lambda sdp: sdp + sdp[sdp.index("m=video"):].replace("a=mid:", "a=mid:2"),
+    "a second video behind a vertical tab": lambda sdp: sdp + "\x0bm=video 9 UDP/TLS/RTP/SAVPF 97\r\n",
     "five videos": lambda sdp: sdp + "m=video 9 UDP/TLS/RTP/SAVPF 97\r\n" * 5,
     "ten thousand candidates": lambda sdp: sdp + "a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n" * 10_000,
     "forty candidates": lambda sdp: sdp + "a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n" * 40,

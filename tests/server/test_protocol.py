@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
+import httpx
 import pytest
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from server.browser import Server, fake
 from sidestream.config_live import ServerLimits
 from sidestream.server.protocol import bounded
+from sidestream.server.run import HEAD_BYTES, settings
 
 SECONDS, MOST = 1.5, 4
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -137,6 +140,34 @@ def test_requests_in_time_go_on_for_as_long_as_they_like(connect):
     while time.monotonic() - begun < 2 * SECONDS:
         assert asked(connection).startswith(b"HTTP/1.1 200")
         time.sleep(0.3)
+
+
+def test_headers_without_an_end_are_refused(connect):
+    connection = connect()
+    connection.sendall(HEAD)
+    for _ in range(10):
+        connection.sendall(b"X-Long: " + b"x" * (HEAD_BYTES // 4) + b"\r\n")
+    assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+def test_who_calls_is_told_by_the_connection_and_by_no_header():
+    guarded = fake("--token", "t" * 16).start()
+    try:
+        statuses: list[int] = []
+        for n in range(ServerLimits().failed_logins + 1):
+            headers = {"authorization": "Bearer wrong", "x-forwarded-for": f"10.0.0.{n}"}
+            statuses.append(httpx.get(f"{guarded.address}stats", headers=headers).status_code)
+        assert statuses == [401] * (len(statuses) - 1) + [429]
+    finally:
+        guarded.stop()
+
+
+def test_the_servers_parts_are_ours_to_choose_and_not_those_that_happen_to_be_installed():
+    chosen = settings(None, ServerLimits(), None)
+    chosen.load()
+    assert issubclass(chosen.http_protocol_class, H11Protocol)
+    assert (chosen.loop, chosen.proxy_headers) == ("asyncio", False)
+    assert (chosen.h11_max_incomplete_event_size, chosen.ws) == (HEAD_BYTES, "none")
 
 
 def test_an_address_has_so_many_connections_and_others_have_their_own(connect):

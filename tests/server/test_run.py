@@ -13,14 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography import x509
+from aiortc import rtcrtpreceiver
 
 from server.conftest import BASE
 from server.fakes import FakeStudio
 from sidestream.cli import main
+from sidestream.cli_live import told_name
 from sidestream.config_live import ServerConfig
 from sidestream.errors import ConfigError
-from sidestream.server import peer, run, tls
+from sidestream.server import decoders, peer, run
 
 
 def test_a_port_that_is_taken_is_refused_in_a_sentence():
@@ -38,62 +39,40 @@ def test_a_host_that_is_none_is_refused_in_a_sentence():
 
 
 @pytest.mark.parametrize(
-    ("config", "address", "lines"),
+    ("config", "tell_token", "address", "lines"),
     [
-        (ServerConfig(), "open http://127.0.0.1:9/", 2),
-        (ServerConfig(host="::1"), "open http://[::1]:9/", 2),
-        (ServerConfig(host="192.0.2.1", token="t" * 16), f"open http://192.0.2.1:9/#token={'t' * 16}", 3),
-        (ServerConfig(host="192.0.2.1", token="t" * 16, tls=True), f"open https://192.0.2.1:9/#token={'t' * 16}", 3),
+        (ServerConfig(), False, "open http://127.0.0.1:9/", 2),
+        (ServerConfig(host="::1"), False, "open http://[::1]:9/", 2),
+        (ServerConfig(host="192.0.2.1", token="t" * 16), False, "open http://192.0.2.1:9/", 3),
+        (ServerConfig(host="192.0.2.1", token="t" * 16), True, f"open http://192.0.2.1:9/#token={'t' * 16}", 3),
+        (ServerConfig(host="192.0.2.1", token="t" * 16, tls=True), True, f"open https://192.0.2.1:9/#token={'t' * 16}", 3),
     ],
 )  # fmt: skip
-def test_it_says_where_to_go(config, address, lines):
-    said = run.greeting(config, 9)
+def test_it_says_where_to_go(config, tell_token, address, lines):
+    said = run.greeting(config, 9, tell_token=tell_token)
     assert (said[0], len(said)) == (address, lines)
     assert said[-1].endswith("Ctrl-C ends")
 
 
 def test_listening_everywhere_it_says_an_address_that_others_can_open():
     said = run.greeting(ServerConfig(host="0.0.0.0", token="t" * 16), 9)
-    assert re.fullmatch(r"open http://[\w.-]+:9/#token=t{16}", said[0])
+    assert re.fullmatch(r"open http://[\w.-]+:9/", said[0])
     assert "0.0.0.0" not in said[0]
 
 
-def test_a_certificate_is_made_once_and_kept_to_its_owner(tmp_path: Path):
-    config = ServerConfig(
-        tls=True, tls_folder=tmp_path / "new" / "tls", allow_host=("studio.example",)
-    )
-    certificate, key = tls.certificate(config)
-    assert key.stat().st_mode & 0o077 == 0
-    made = certificate.read_bytes()
-    assert tls.certificate(config)[0].read_bytes() == made
-    ssl.create_default_context().load_cert_chain(certificate, key)
-    names = x509.load_pem_x509_certificate(made).extensions.get_extension_for_class(
-        x509.SubjectAlternativeName
-    )
-    assert "studio.example" in names.value.get_values_for_type(x509.DNSName)
-    assert "127.0.0.1" in map(str, names.value.get_values_for_type(x509.IPAddress))
-
-
-def test_a_certificate_that_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path):
-    for name in (tls.CERTIFICATE, tls.KEY):
-        (tmp_path / name).write_text("words")
-    with pytest.raises(ConfigError, match="is no certificate"):
-        tls.certificate(ServerConfig(tls_folder=tmp_path))
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="could not be kept"):
-        tls.certificate(ServerConfig(tls_folder=tmp_path / "file" / "tls"))
-
-
-@pytest.mark.parametrize("over_tls", [False, True])
-def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, over_tls: bool):
+@pytest.mark.parametrize(
+    ("over_tls", "token"),
+    [(False, None), (True, None), (False, "random"), (False, "canary-of-16-and-more")],
+)
+def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, over_tls: bool, token: str | None):
     studio, said = FakeStudio(), list[str]()
-    config = ServerConfig(port=0, tls=over_tls, tls_folder=tmp_path)
+    config = ServerConfig(port=0, tls=over_tls, tls_folder=tmp_path, token=token)
     seen: list[int] = []
 
     def visit() -> None:
         while not said:
             time.sleep(0.01)
-        address = said[0].removeprefix("open ")
+        address = said[0].removeprefix("open ").partition("#")[0]
         trusting = ssl._create_unverified_context() if over_tls else None
         with urllib.request.urlopen(f"{address}healthz", context=trusting, timeout=20) as answer:
             seen.append(answer.status)
@@ -104,6 +83,8 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, over_tls: bool):
     run.serve(lambda: studio, config, BASE, "fake", say=said.append)
     visitor.join()
     assert seen == [200]
+    assert ("#token=" in said[0]) == (token == "random")  # nobody else knows that one yet
+    assert getattr(rtcrtpreceiver.get_decoder, "func", None) is decoders.decoder
     assert studio.closed and studio.state.health == "draining"
 
 
@@ -123,6 +104,10 @@ def test_a_refusal_comes_before_the_model_is_loaded():
     ("arguments", "sentence"),
     [
         (("--host", "0.0.0.0"), "set SIDESTREAM_TOKEN, or give --token random"),
+        (
+            ("--allow-host", "studio.example"),
+            "--allow-host studio.example lets others in, and there is no token",
+        ),
         (("--port", "70000"), "--port must be from 0 to 65535, got 70000"),
         (("--seats", "99"), "--seats must be from 1 to 16, got 99"),
         (("--token", "short"), "--token must have 16 characters or more, or be random, got 5"),
@@ -144,6 +129,12 @@ def test_the_command_refuses_in_one_sentence(arguments, sentence, capsys, monkey
 def test_a_model_that_is_not_there_is_refused_before_anything_is_opened(capsys):
     assert main(["serve", "--model", "nobody"]) == 5
     assert "there is no model 'nobody'" in capsys.readouterr().err
+
+
+def test_callers_are_told_a_folders_name_and_not_its_place(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    assert told_name(str(tmp_path / "mine")) == "mine"
+    assert told_name("nano") == "nano" and told_name("owner/name") == "owner/name"
 
 
 def test_the_command_takes_its_token_from_the_environment(monkeypatch, capsys):

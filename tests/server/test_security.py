@@ -12,6 +12,7 @@ from server.fakes import FakeStudio
 from sidestream.config_live import ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.server.app import build
+from sidestream.server.logins import caller_of
 from sidestream.server.refusal import Refusal
 from sidestream.server.security import (
     HEADERS,
@@ -90,21 +91,58 @@ def test_the_right_token_is_taken():
     assert answer.status_code == 200
 
 
-def test_guessing_locks_an_address_out_for_a_while(clock: Clock):
-    limits = ServerLimits(failed_logins=3, lockout_seconds=60)
-    policy = Policy(ELSEWHERE, limits, clock)
-    statuses = [refusal(policy, authorization="Bearer wrong").status for _ in range(4)]  # type: ignore[union-attr]
-    assert statuses == [401, 401, 401, 429]
-    assert refusal(policy, **BEARER).status == 429  # type: ignore[union-attr]
-    assert refusal(policy, address="10.0.0.10", **BEARER) is None
+def statuses(policy: Policy, count: int, **more: str) -> list[int]:
+    found = [refusal(policy, **more) for _ in range(count)]
+    return [one.status if one else 200 for one in found]
+
+
+WRONG = {"authorization": "Bearer wrong"}
+
+
+def test_guessing_locks_an_address_out_for_a_while_but_never_the_right_token(clock: Clock):
+    policy = Policy(ELSEWHERE, ServerLimits(failed_logins=3, lockout_seconds=60), clock)
+    assert statuses(policy, 5, **WRONG) == [401, 401, 401, 429, 429]
+    assert statuses(policy, 1, address="10.0.0.10", **WRONG) == [401]
     clock.now += 61
-    assert refusal(policy, **BEARER) is None
+    assert statuses(policy, 4, **WRONG) == [401, 401, 401, 429]
+    assert statuses(policy, 1, **BEARER) == [200]
+    assert statuses(policy, 4, **WRONG) == [401, 401, 401, 429]
+
+
+def test_guesses_from_everywhere_are_bounded_together_and_hold_up_no_one_who_is_known(clock: Clock):
+    policy = Policy(ELSEWHERE, ServerLimits(wrong_tokens_per_second=5), clock)
+    assert statuses(policy, 1, address="10.1.0.1", **BEARER) == [200]
+    found = [refusal(policy, address=f"10.0.0.{n}", **WRONG) for n in range(11)]
+    assert [one.status if one else 200 for one in found] == [401] * 10 + [429]
+    assert statuses(policy, 1, address="10.2.0.1", **BEARER) == [429]
+    assert statuses(policy, 1, address="10.1.0.1", **BEARER) == [200]
+    clock.now += 1
+    assert statuses(policy, 1, address="10.2.0.1", **BEARER) == [200]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("2001:db8:1:2::5", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::5", "2001:db8:1:3::5", False),
+        ("::ffff:10.0.0.9", "10.0.0.9", True),
+        ("10.0.0.9", "10.0.0.10", False),
+        ("nobody", "nobody", True),
+    ],
+)
+def test_who_owns_an_address_is_one_caller(first, second, same):
+    assert (caller_of(first) == caller_of(second)) == same
+    assert caller_of("::1") == "::1"
 
 
 def test_an_address_that_others_reach_is_refused_without_a_token():
     for host in ("0.0.0.0", "192.168.1.5", "::", "example.org"):
         with pytest.raises(ConfigError, match="SIDESTREAM_TOKEN"):
             settled(ServerConfig(host=host))
+    assert settled(ServerConfig(allow_host=("localhost", "127.0.0.1"))).token is None
+    with pytest.raises(ConfigError, match=r"--allow-host studio\.example lets others in"):
+        settled(ServerConfig(allow_host=("localhost", "studio.example")))
+    assert settled(ServerConfig(allow_host=("studio.example",), token=TOKEN)).token == TOKEN
     assert settled(ServerConfig()).token is None
     made = settled(ServerConfig(host="0.0.0.0", token="random")).token
     assert made is not None and len(made) >= 32
@@ -178,11 +216,41 @@ def test_calls_are_bounded_for_each_address(clock: Clock):
     assert [refusal(policy) for _ in range(5)] == [None] * 5
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"origin": "http://evil.example"},
+        {"host": "evil.example"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+    ],
+)
+def test_a_page_of_another_site_cannot_use_up_the_calls_of_ours(clock: Clock, foreign):
+    policy = Policy(ServerConfig(), ServerLimits(calls_per_second=5), clock)
+    assert {*statuses(policy, 10, **foreign)} <= {403, 421}
+    assert statuses(policy, 1, **foreign) == [429]
+    assert statuses(policy, 10) == [200] * 10
+
+
+def test_who_has_no_token_cannot_use_up_the_calls_of_those_who_have_it(clock: Clock):
+    policy = Policy(ELSEWHERE, ServerLimits(calls_per_second=5), clock)
+    assert statuses(policy, 11) == [401] * 10 + [429]
+    assert statuses(policy, 11, **BEARER) == [200] * 10 + [429]
+
+
+def test_the_page_is_opened_from_wherever_one_likes():
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    policy = Policy(ServerConfig())
+    assert refusal(policy, "/", **link, **{"sec-fetch-dest": "document"}) is None
+    assert refusal(policy, "/", **{"sec-fetch-site": "none"}) is None
+    assert refusal(policy, "/static/app.js", **{"sec-fetch-site": "same-origin"}) is None
+
+
 def test_addresses_that_are_remembered_are_bounded(clock: Clock):
     policy = Policy(ServerConfig(), ServerLimits(addresses=10), clock)
     for n in range(50):
         refusal(policy, address=f"10.0.0.{n}")
-    assert len(policy._allowance) == 10
+    assert len(policy.rates.table) == 10
 
 
 def test_a_body_that_is_too_long_is_refused_however_it_comes():

@@ -103,7 +103,7 @@ class LiveStudio:
     def state(self) -> State:
         watched = self._supervisor
         if watched.failed:
-            return State("failed", f"Restyling has stopped: {watched.failed}.")
+            return State("failed", "Restyling has stopped: the model does not run.", watched.failed)
         if self._draining or self._closed:
             return State("draining", "The studio is closing.")
         if not watched.ready:

@@ -134,9 +134,7 @@ def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> None:
         intake.take(WAIT)
         time.sleep(WAIT)
     if studio.state.health == "failed":
-        raise EngineError(
-            f"the model does not run ({studio.state.reason}): try `sidestream doctor`"
-        )
+        raise EngineError(f"the model does not run ({studio.state.cause}): try `sidestream doctor`")
     intake.missed = 0
 
 

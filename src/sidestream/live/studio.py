@@ -24,6 +24,8 @@ class State:
     health: Health
     reason: str = ""
     """One sentence for a viewer; empty when all is well."""
+    cause: str = ""
+    """For the log, where a studio has failed: it may name places of this machine."""
 
 
 @dataclass(frozen=True, eq=False)

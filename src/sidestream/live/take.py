@@ -143,6 +143,8 @@ def source_of(folder: Path) -> Path:
     if not folder.is_dir():
         raise SourceError(f"there is no take {folder}: give a folder that `live --take` wrote")
     for name in (SOURCE, PART):
+        if (folder / name).is_symlink():
+            raise SourceError(f"{folder / name} is a link: put the recording itself there")
         if (folder / name).is_file():
             return folder / name
     raise SourceError(f"{folder} has no {SOURCE}: give a folder that `live --take` wrote")

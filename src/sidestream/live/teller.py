@@ -37,7 +37,8 @@ class Teller:
             "source", f"the source is silent{why}: its last picture is held" if silent else ""
         )
         state = self._studio.state
-        self._note("studio", state.reason if state.health not in ("ok", "starting") else "")
+        trouble = state.health not in ("ok", "starting")
+        self._note("studio", (state.cause or state.reason) if trouble else "")
         for lane in self._lanes:
             away = lane.broken or not lane.is_open
             self._note(lane.name, f"{lane.name} is away ({lane.error})" if away else "")

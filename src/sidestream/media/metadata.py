@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -23,7 +24,11 @@ def comment(metadata: Mapping[str, str]) -> str:
 
 
 def write_settings(path: Path, metadata: Mapping[str, str]) -> None:
-    path.write_text(json.dumps(dict(metadata), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    """To a new file, or over an empty one that is being kept for it; never through a link."""
+    text = json.dumps(dict(metadata), indent=2, ensure_ascii=False) + "\n"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(text.encode())
 
 
 def beside(path: Path) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sidestream.config import LIMITS, Limits
 from sidestream.config_live import ShowLimits
@@ -32,8 +34,10 @@ PICTURE_FORMATS = (
 SOUND_FORMATS = "mp3,wav,flac,aac"
 """Only so that a file without a picture is named for what it is."""
 LIVE_FORMATS = (
-    "rtsp,rtp,mpegts,flv,live_flv,hls,mpjpeg,mjpeg,mov,mp4,matroska,webm,ogg,nut,aac,mp3,h264,hevc"
+    "rtsp,rtp,mpegts,flv,live_flv,mpjpeg,mjpeg,mov,mp4,matroska,webm,ogg,nut,aac,mp3,h264,hevc"
 )
+PLAYLIST = ".m3u8"
+"""Only what is asked for by this ending may name further addresses, and only a list."""
 # No protocol that reads files: what is fetched may name other addresses.
 STREAMS = "tcp,udp,rtp,tls,crypto"
 PROTOCOLS = {
@@ -41,8 +45,8 @@ PROTOCOLS = {
     "rtsps": f"rtsps,rtsp,{STREAMS}",
     "rtmp": f"rtmp,{STREAMS}",
     "rtmps": f"rtmps,rtmp,{STREAMS}",
-    "http": f"http,https,httpproxy,{STREAMS}",
-    "https": f"http,https,httpproxy,{STREAMS}",
+    "http": f"http,https,{STREAMS}",
+    "https": f"http,https,{STREAMS}",
     "srt": "srt,udp",
 }
 SCREENS = {
@@ -129,15 +133,19 @@ def open_live(address: Address, limits: ShowLimits) -> InputContainer:
         return open_container(Path(address.value))
     if address.kind == "screen":
         return _open_screen(address, limits)
-    scheme = address.value.partition(":")[0].lower()
+    url = urlsplit(address.value)
+    scheme = url.scheme.lower()
+    is_list = url.path.lower().endswith(PLAYLIST)
     options = {
         "protocol_whitelist": PROTOCOLS[scheme],
-        "format_whitelist": LIVE_FORMATS,
+        "format_whitelist": f"{LIVE_FORMATS},hls" if is_list else LIVE_FORMATS,
         "probesize": "1000000",
         "analyzeduration": "400000",
     }
     if scheme.startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
+    if scheme.startswith("http"):
+        options["max_redirects"] = "0"
     return _open_url(address, address.value, None, options, limits)
 
 
@@ -181,7 +189,11 @@ def _open_url(
     # Its words hold the address, password and all, so that neither they nor the error itself are passed on.
     except (FFmpegError, OverflowError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise SourceError(f"{address} cannot be opened ({reason}): check the address") from None
+        sent_on = getattr(error, "errno", None) == errno.EIO and url.lower().startswith("http")
+        hint = "no such server, or it sends on: give the address that it leads to"
+        raise SourceError(
+            f"{address} cannot be opened ({reason}): {hint if sent_on else 'check the address'}"
+        ) from None
     if len(container.streams) > LIMITS.max_streams_in_file:
         container.close()
         raise SourceError(

@@ -158,7 +158,7 @@ def hub_sentences(repository: str, revision: str | None, offline: bool) -> Gener
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
         why = "downloads are off" if offline else "the hub could not be reached"
         raise ModelError(
-            f"{repository} is not on this machine and {why}: connect once without --offline, "
+            f"{repository} is not on this machine and {why}: connect once without --offline (for a take, name its --model), "
             "or give a folder in diffusers layout"
         ) from error
 

@@ -10,10 +10,12 @@ from fastapi import APIRouter, Path, Request, Response
 
 from sidestream.config import LIMITS
 from sidestream.config_live import ServerConfig, ServerLimits
-from sidestream.server import peer, trickle
+from sidestream.server import candidates, peer, trickle
 from sidestream.server.forms import NAME, Answer, Change, Offer, Shown
+from sidestream.server.logins import caller_of
 from sidestream.server.peer import Peer
 from sidestream.server.refusal import Refusal
+from sidestream.server.security import is_loopback
 from sidestream.server.session import Session
 from sidestream.server.sessions import Sessions
 
@@ -76,15 +78,15 @@ def page_routes(door: Door, model: str) -> APIRouter:
     @router.post("/offer")
     async def offer(offer: Offer, request: Request) -> Answer:
         """Answers the page's offer: begins a session, or joins the one that is named."""
-        peer.check_offer(offer.sdp)
+        offered = _checked(request, offer.sdp)
         if offer.session is None:
             how = {"ticket": offer.ticket, "address": _address(request)}
             session, sdp = await door.begin(
-                offer.controls, offer.sdp, watch=True, stamped=offer.stamped, **how
+                offer.controls, offered, watch=True, stamped=offer.stamped, **how
             )
         else:
             session = door.sessions.get(offer.session)
-            _, sdp = await door.watch(session, offer.sdp, stamped=offer.stamped)
+            _, sdp = await door.watch(session, offered, stamped=offer.stamped)
         return Answer(sdp=sdp, session=session.id, controls=Shown.of(session.desk.controls))
 
     return router
@@ -151,13 +153,18 @@ async def _trickle(request: Request, whose: Peer | None, limits: ServerLimits) -
     if whose is None:
         raise Refusal(404, "connection", "There is no such connection, or it has ended.")
     trickle.check_match(request.headers.get("if-match"))
-    await whose.add(trickle.read(text, limits), limits)
+    near = is_loopback(_address(request))
+    await whose.add(trickle.read(text, limits, near=near), limits)
 
 
 async def _sdp(request: Request) -> str:
-    text = await _text(request, SDP)
-    peer.check_offer(text)
-    return text
+    return _checked(request, await _text(request, SDP))
+
+
+def _checked(request: Request, sdp: str) -> str:
+    """An offer that can be answered, with the candidates that may be tried."""
+    peer.check_offer(sdp)
+    return candidates.kept(sdp, near=is_loopback(_address(request)))
 
 
 async def _text(request: Request, kind: str) -> str:
@@ -171,4 +178,4 @@ def _created(answer: str, place: str) -> Response:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+    return caller_of(request.client.host) if request.client else ""

@@ -15,7 +15,7 @@ import aiortc
 from aiortc.mediastreams import MediaStreamTrack
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
-from sidestream.server import trickle
+from sidestream.server import messages, trickle
 from sidestream.server.refusal import Refusal
 
 Receive = Callable[[MediaStreamTrack], Coroutine[Any, Any, None]]
@@ -28,6 +28,7 @@ DIRECTIONS = {
     (False, True): "recvonly",
     (False, False): "inactive",
 }
+"""By whether we send and whether we take."""
 BITRATES = 2_500_000, 6_000_000
 """Bits a second at first, and at most."""
 
@@ -69,7 +70,7 @@ class Peer:
         try:
             check_offer(sdp, limits)
             async with asyncio.timeout(limits.negotiate_seconds):
-                return await self._negotiate(sdp)
+                return await self._negotiate(sdp, limits)
         except Refusal as refusal:
             problem = refusal
         except TimeoutError:
@@ -80,25 +81,26 @@ class Peer:
         await self.close()
         raise problem
 
-    async def _negotiate(self, sdp: str) -> str:
+    async def _negotiate(self, sdp: str, limits: ServerLimits) -> str:
         connection = self._connection
         if connection is None:
             raise Refusal(503, "closed", "The session has ended.")
         self._user, self._candidates = trickle.user_of(sdp), _candidates(sdp)
         await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "offer"))
-        if "video" in self._ends.outgoing:
-            connection.addTrack(self._ends.outgoing["video"])
-        self._join_sound([one for one in connection.getTransceivers() if one.kind == "audio"])
+        for kind in ("video", "audio"):
+            self._join(kind, [one for one in connection.getTransceivers() if one.kind == kind])
+        if connection.sctp is not None:
+            messages.bound(connection.sctp, limits, lambda: self._ends.gone(self, "flooded"))
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp
 
-    def _join_sound(self, offered: Sequence[aiortc.RTCRtpTransceiver]) -> None:
-        """The first way for sound is used as far as there are ends; what nobody takes off its queue is declined."""
+    def _join(self, kind: str, offered: Sequence[aiortc.RTCRtpTransceiver]) -> None:
+        """The first way for a kind is used as far as there are ends; what nobody takes off its queue is declined."""
         for place, transceiver in enumerate(offered):
-            gives = not place and "audio" in self._ends.outgoing
-            takes = not place and "audio" in self._ends.incoming
+            gives = not place and kind in self._ends.outgoing
+            takes = not place and kind in self._ends.incoming
             if gives:
-                transceiver.sender.replaceTrack(self._ends.outgoing["audio"])
+                transceiver.sender.replaceTrack(self._ends.outgoing[kind])
             transceiver.direction = DIRECTIONS[gives, takes]
 
     async def add(self, fragment: trickle.Fragment, limits: ServerLimits = SERVER_LIMITS) -> None:
@@ -117,8 +119,6 @@ class Peer:
             async with asyncio.timeout(limits.negotiate_seconds):
                 for candidate in fragment.candidates:
                     await connection.addIceCandidate(candidate)
-                if fragment.complete:
-                    await connection.addIceCandidate(None)
         except TimeoutError:
             return  # a name of the local network that nobody answers to
 
@@ -142,6 +142,8 @@ class Peer:
         receive = self._ends.incoming.get(track.kind)
         if receive is not None and track.kind not in self._receiving:
             self._receiving[track.kind] = asyncio.create_task(receive(track))
+        else:
+            track.stop()
 
     def _on_channel(self, channel: aiortc.RTCDataChannel) -> None:
         if self._channel is None:
@@ -170,14 +172,17 @@ async def _close(connection: aiortc.RTCPeerConnection) -> None:
 
 
 def check_offer(sdp: str, limits: ServerLimits = SERVER_LIMITS) -> None:
-    """Refuses what is too long to be worth reading, and what asks for no video."""
+    """Refuses what is too long to be worth reading, and what has not one video."""
     if len(sdp.encode("utf-8", "replace")) > limits.sdp_bytes:
         raise Refusal(413, "offer", f"The offer is longer than {limits.sdp_bytes} bytes.")
-    kinds = re.findall(r"^m=(\w+)", sdp, re.MULTILINE)
-    if "video" not in kinds:
-        raise Refusal(400, "offer", "The offer has no video.")
+    lines = (
+        sdp.splitlines()
+    )  # as aiortc does, which knows more ends of lines than a regular expression
+    kinds = [line[2:].partition(" ")[0] for line in lines if line.startswith("m=")]
+    if kinds.count("video") != 1:
+        raise Refusal(400, "offer", f"The offer must have one video, not {kinds.count('video')}.")
     # Without these aiortc answers all the same, and fails later in a task of its own.
-    if not all(re.search(f"^a={name}:.", sdp, re.MULTILINE) for name in NEEDED):
+    if not all(any(re.match(f"a={name}:.", line) for line in lines) for name in NEEDED):
         raise Refusal(400, "offer", f"The offer must have {', '.join(NEEDED)}.")
     if len(kinds) > limits.sdp_media:
         raise Refusal(400, "offer", f"The offer has more than {limits.sdp_media} media.")
@@ -186,11 +191,11 @@ def check_offer(sdp: str, limits: ServerLimits = SERVER_LIMITS) -> None:
 
 
 def has_sound(sdp: str) -> bool:
-    return bool(re.search(r"^m=audio", sdp, re.MULTILINE))
+    return any(line.startswith("m=audio") for line in sdp.splitlines())
 
 
 def _candidates(sdp: str) -> int:
-    return len(re.findall(r"^a=candidate:", sdp, re.MULTILINE))
+    return sum(line.startswith("a=candidate:") for line in sdp.splitlines())
 
 
 def connection(config: ServerConfig, turn_password: str | None = None) -> aiortc.RTCPeerConnection:

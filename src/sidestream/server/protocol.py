@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sidestream.config_live import SERVER_LIMITS, ServerLimits
+from sidestream.server.logins import caller_of
 
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n"
@@ -61,4 +62,4 @@ def bounded(limits: ServerLimits) -> type[H11Protocol]:
 
 
 def _address(connection: Any) -> str:
-    return connection.client[0] if connection.client else ""
+    return caller_of(connection.client[0]) if connection.client else ""

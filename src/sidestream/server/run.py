@@ -14,12 +14,15 @@ import uvicorn
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.live.studio import Studio
-from sidestream.server import peer, security, tls
+from sidestream.server import decoders, peer, security, tls
 from sidestream.server.app import build
 from sidestream.server.protocol import bounded
 from sidestream.server.security import Guard, Policy
 from sidestream.server.sessions import Sessions
 from sidestream.types import Controls
+
+HEAD_BYTES = 16 * 1024
+"""Of a request's headers."""
 
 
 def serve(
@@ -33,17 +36,19 @@ def serve(
     say: Callable[[str], object] = lambda words: None,
 ) -> Mapping[str, int]:
     """Serves until SIGINT or SIGTERM. What can be refused is refused before the studio is opened. Returns counts."""
+    made = config.token == security.RANDOM
     config = security.settled(config)
     certificate = tls.certificate(config) if config.tls else None
     listening = listen(config)
     if security.is_loopback(config.host):
         peer.reach_this_machine()
     peer.raise_bitrates()
+    decoders.bound(limits.received_pixels)
     opened = studio()
     try:
         sessions = Sessions(opened, config, base, limits=limits)
         app = Guard(build(sessions, config, model, turn_password), Policy(config, limits))
-        for line in greeting(config, listening.getsockname()[1]):
+        for line in greeting(config, listening.getsockname()[1], tell_token=made):
             say(line)
         asyncio.run(_run(app, sessions, listening, certificate))
         return sessions.counts
@@ -74,9 +79,9 @@ def listen(config: ServerConfig) -> socket.socket:
     return bound
 
 
-def greeting(config: ServerConfig, port: int) -> list[str]:
-    """Where to go. A token is in the part of the address that no browser sends."""
-    scheme, token = "https" if config.tls else "http", f"#token={config.token}" * bool(config.token)
+def greeting(config: ServerConfig, port: int, *, tell_token: bool = False) -> list[str]:
+    """Where to go. A token that nobody else can know yet is in the part of the address that no browser sends."""
+    scheme, token = "https" if config.tls else "http", f"#token={config.token}" * tell_token
     hosts = [f"[{host}]" if ":" in host else host for host in _hosts(config.host)]
     lines = [f"open {scheme}://{host}:{port}/{token}" for host in hosts]
     if config.tls:
@@ -98,26 +103,32 @@ def _hosts(host: str) -> list[str]:
 async def _run(
     app: Any, sessions: Sessions, listening: socket.socket, certificate: tuple[Any, Any] | None
 ) -> None:
-    settings = uvicorn.Config(
+    server = _Server(settings(app, sessions.limits, certificate), sessions)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    await server.serve(sockets=[listening])
+
+
+def settings(app: Any, limits: ServerLimits, certificate: tuple[Any, Any] | None) -> uvicorn.Config:
+    """Nothing is left to be chosen by what else is installed, and no header says who calls."""
+    return uvicorn.Config(
         app,
         log_level="error",
         access_log=False,
         server_header=False,
-        http=bounded(sessions.limits),
+        proxy_headers=False,
+        loop="asyncio",
+        http=bounded(limits),
         ws="none",
         lifespan="on",
         limit_concurrency=256,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=1,
-        h11_max_incomplete_event_size=16 * 1024,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ssl_certfile=certificate and str(certificate[0]),
         ssl_keyfile=certificate and str(certificate[1]),
     )
-    server = _Server(settings, sessions)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):

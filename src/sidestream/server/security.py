@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import ipaddress
 import json
 import re
 import secrets
 import socket
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import replace
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.server import cors
+from sidestream.server.logins import Logins, Rates, caller_of
 from sidestream.server.refusal import Refusal
 
-T = TypeVar("T")
 PUBLIC = re.compile(r"/|/docs|/static/[\w.-]+|/healthz|/readyz")
 """What needs no token: pages, which hold nothing and ask for one themselves, and health checks, which have none."""
 
@@ -42,6 +38,9 @@ HEADERS = {
     "cache-control": "no-store",
 }
 
+RANDOM = "random"
+"""In the place of a token: one is made."""
+
 
 def is_loopback(host: str) -> bool:
     address = _address(host)
@@ -49,9 +48,14 @@ def is_loopback(host: str) -> bool:
 
 
 def settled(config: ServerConfig) -> ServerConfig:
-    """With the token that will hold. An address that others can reach is refused without one."""
-    if config.token == "random":
+    """With the token that will hold. What lets others in is refused without one."""
+    if config.token == RANDOM:
         return replace(config, token=secrets.token_urlsafe(24))
+    others = [name for name in config.allow_host if not is_loopback(name)]
+    if config.token is None and others:
+        raise ConfigError(
+            f"--allow-host {others[0]} lets others in, and there is no token: set SIDESTREAM_TOKEN, or give --token random"
+        )
     if config.token is None and not is_loopback(config.host):
         raise ConfigError(
             f"--host {config.host} lets others in, and there is no token: set SIDESTREAM_TOKEN, or give --token random"
@@ -59,43 +63,51 @@ def settled(config: ServerConfig) -> ServerConfig:
     return config
 
 
-@dataclass
 class Policy:
-    """The rules, and what is remembered of callers: how fast they call, how often they gave a wrong token."""
+    """The rules. What is remembered of callers is in logins.py."""
 
-    config: ServerConfig
-    limits: ServerLimits = SERVER_LIMITS
-    clock: Callable[[], float] = time.monotonic
-    _allowance: OrderedDict[str, tuple[float, float]] = field(
-        default_factory=OrderedDict[str, tuple[float, float]]
-    )
-    _failed: OrderedDict[str, tuple[int, float]] = field(
-        default_factory=OrderedDict[str, tuple[int, float]]
-    )
+    def __init__(
+        self,
+        config: ServerConfig,
+        limits: ServerLimits = SERVER_LIMITS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.limits = limits
+        self.rates = Rates(limits.calls_per_second, limits.addresses, clock)
+        self._logins = Logins(config.token, limits, clock) if config.token is not None else None
 
     def check(
         self, path: str, headers: Mapping[str, str], address: str, method: str = "GET"
     ) -> None:
-        """Refuses, or returns."""
-        self._check_rate(address)
-        host = headers.get("host", "")
-        if not self._is_our_name(host):
-            raise Refusal(421, "host", "This server does not go by that name: see --allow-host.")
-        origin = headers.get("origin")
-        invited = self.invites(origin, path)
-        if (
-            not invited
-            and origin is not None
-            and origin.partition("://")[2].lower() != host.lower()
-        ):
-            raise Refusal(403, "origin", "Pages of other sites may not use this server.")
-        # A browser asks first whether it may send a token at all.
-        asks = invited and method == "OPTIONS"
-        if self.config.token is not None and not asks and not PUBLIC.fullmatch(path):
-            self._check_token(headers.get("authorization", ""), address)
+        """Refuses, or returns. Calls are counted by what they turn out to be, so that no other kind uses them up."""
+        caller = caller_of(address)
+        counted = f"{caller} for another site"
+        try:
+            self._check_site(path, headers)
+            counted = caller
+            if self._logins is not None and not self._is_open(path, headers, method):
+                self._logins.check(headers.get("authorization", ""), caller)
+                counted = f"{caller} with the token"
+        finally:
+            if not self.rates.take(counted):
+                raise Refusal(429, "rate", "Too many requests: slow down.", retry_after=1)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > self.limits.body_bytes:
             raise Refusal(413, "body", f"A request has at most {self.limits.body_bytes} bytes.")
+
+    def _check_site(self, path: str, headers: Mapping[str, str]) -> None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not self._is_our_name(host):
+            raise Refusal(421, "host", "This server does not go by that name: see --allow-host.")
+        ours = origin is None or origin.partition("://")[2].lower() == host.lower()
+        if not self.invites(origin, path) and not (ours and _is_asked_by_us(headers)):
+            raise Refusal(403, "origin", "Pages of other sites may not use this server.")
+
+    def _is_open(self, path: str, headers: Mapping[str, str], method: str) -> bool:
+        """A browser asks first whether it may send a token at all."""
+        asks = method == "OPTIONS" and self.invites(headers.get("origin"), path)
+        return asks or bool(PUBLIC.fullmatch(path))
 
     def invites(self, origin: str | None, path: str) -> bool:
         """Whether this is a page of another site that may be here."""
@@ -110,35 +122,6 @@ class Policy:
         # A page of another site can make its name mean our address, but not be called by a number.
         ours = {self.config.host.lower(), socket.gethostname().lower()}
         return _address(name) is not None or name in ours
-
-    def _check_rate(self, address: str) -> None:
-        now, rate = self.clock(), self.limits.calls_per_second
-        left, then = self._allowance.pop(address, (2 * rate, now))
-        left = min(2 * rate, left + (now - then) * rate)
-        self._remember(self._allowance, address, (max(left - 1, 0.0), now))
-        if left < 1:
-            raise Refusal(429, "rate", "Too many requests: slow down.", retry_after=1)
-
-    def _check_token(self, given: str, address: str) -> None:
-        now = self.clock()
-        count, then = self._failed.get(address, (0, now))
-        if now - then > self.limits.lockout_seconds:
-            count = 0
-        if count >= self.limits.failed_logins:
-            wait = round(self.limits.lockout_seconds)
-            raise Refusal(429, "locked", "Too many wrong tokens: wait a while.", retry_after=wait)
-        scheme, _, token = given.partition(" ")
-        if scheme.lower() == "bearer" and _same(token.strip(), self.config.token or ""):
-            return
-        if given:
-            self._remember(self._failed, address, (count + 1, now))
-        raise Refusal(401, "token", "This server asks for a token.")
-
-    def _remember(self, table: OrderedDict[str, T], address: str, value: T) -> None:
-        table[address] = value
-        table.move_to_end(address)
-        while len(table) > self.limits.addresses:
-            table.popitem(last=False)
 
 
 class Guard:
@@ -229,10 +212,12 @@ def _once(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _same(given: str, token: str) -> bool:
-    """In a time that does not tell how much of it was right."""
-    sums = [hashlib.sha256(one.encode("utf-8", "replace")).digest() for one in (given, token)]
-    return hmac.compare_digest(*sums)
+def _is_asked_by_us(headers: Mapping[str, str]) -> bool:
+    """Browsers say it also where they name no origin, as for a picture. Anybody may open the page."""
+    opened = headers.get("sec-fetch-mode") == "navigate"
+    document = headers.get("sec-fetch-dest", "document") == "document"
+    site = headers.get("sec-fetch-site", "same-origin")
+    return site in ("same-origin", "none") or (opened and document)
 
 
 def _host_name(host: str) -> str:

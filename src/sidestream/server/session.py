@@ -60,6 +60,7 @@ class Session:
         self._lag = Lag()
         self._listeners: list[Delayed] = []
         self._shown_revision = -1
+        self._closing: set[asyncio.Future[None]] = set()
 
     async def join(
         self, connection: RTCPeerConnection, sdp: str, *, publish: bool, watch: bool, stamped: bool
@@ -119,6 +120,7 @@ class Session:
         """Called many times a second: hands waiting changes over. Returns why the session ends, if it does."""
         now = self._clock()
         self.desk.settle()
+        self._drop_absent(now)
         connected = [peer for peer in self.peers.values() if peer.connected]
         times = self._times
         self._times = Times(
@@ -128,6 +130,13 @@ class Session:
             times.connected or any(peer.publishes for peer in connected),
         )
         return "The connection was closed." if self.left else ending(now, self._times, self._limits)
+
+    def _drop_absent(self, now: float) -> None:
+        """Viewers who never come. Without the one who sends the picture the session ends, and says so."""
+        for peer in list(self.peers.values()):
+            late = now - peer.born > self._limits.connect_seconds
+            if late and not peer.connected and not peer.publishes:
+                self._gone(peer, "never connected")
 
     def report(self, state: State) -> None:
         """Tells every page how things are."""
@@ -218,7 +227,9 @@ class Session:
 
     def _gone(self, peer: Peer, how: str) -> None:
         if self.peers.pop(peer.id, None) is not None:
-            self._closing = asyncio.ensure_future(peer.close())
+            closing = asyncio.ensure_future(peer.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
             self.left = not self.peers
 
 

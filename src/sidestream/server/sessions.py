@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.errors import FullError
-from sidestream.live.studio import Health, Seat, Studio
+from sidestream.live.studio import Health, Seat, State, Studio
 from sidestream.server.forms import Change
 from sidestream.server.line import Line
 from sidestream.server.refusal import Refusal
@@ -46,6 +46,7 @@ class Sessions:
         self._base = base
         self._open: dict[str, Session] = {}
         self._reported = 0.0
+        self._logged = ""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -106,6 +107,7 @@ class Sessions:
     async def tick(self) -> None:
         """One look at every session. What goes wrong in one ends that one."""
         state, now = self.studio.state, self.clock()
+        self._log(state)
         report = now - self._reported >= REPORT
         self._reported = now if report else self._reported
         self.line.expire(now)
@@ -120,6 +122,12 @@ class Sessions:
                 self.counts["failed"] += 1
                 traceback.print_exc(file=sys.stderr)
                 await self._drop(session)
+
+    def _log(self, state: State) -> None:
+        """Why the model does not run, once; callers are told only that it does not."""
+        if state.cause != self._logged:
+            self._logged = state.cause
+            sys.stderr.write(f"the model does not run: {state.cause}\n")
 
     async def drain(self) -> None:
         """Tells everybody, waits for them a little, and closes what is left."""

@@ -1,4 +1,7 @@
-"""A certificate of our own making, for those who have none: browsers warn once, and then give the page its camera."""
+"""A certificate of our own making, for those who have none: browsers warn once, and then give the page its camera.
+
+What somebody else made is used as it is, or refused in a sentence, and never replaced.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,24 @@ import ipaddress
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidestream.config_live import ServerConfig
 from sidestream.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate, Name
 
 DAYS = 365
 CERTIFICATE, KEY = "cert.pem", "key.pem"
 
 
 def certificate(config: ServerConfig) -> tuple[Path, Path]:
-    """Certificate and key in the folder; both are made where they are missing or outdated."""
+    """Certificate and key in the folder; both are made where there are none, or where ours are outdated."""
     folder = config.tls_folder.expanduser()
     paths = folder / CERTIFICATE, folder / KEY
     try:
-        if not (all(path.is_file() for path in paths) and _still_holds(paths[0])):
+        if not _still_hold(*paths):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _make(*paths, _names(config))
     except OSError as error:
@@ -30,16 +37,57 @@ def certificate(config: ServerConfig) -> tuple[Path, Path]:
     return paths
 
 
-def _still_holds(path: Path) -> bool:
+def _still_hold(certificate: Path, key: Path) -> bool:
+    """Whether there is a pair that can be used. One that cannot, and is not ours to replace, is refused."""
+    there = [path for path in (certificate, key) if os.path.lexists(path)]
+    if not there:
+        return False
+    if len(there) == 1:
+        other = key if there[0] == certificate else certificate
+        raise ConfigError(
+            f"{there[0]} is there without {other.name}: put that beside it, or give another --tls-folder"
+        )
+    found = _read(certificate)
+    _check_key(key, found)
+    if found.not_valid_after_utc > datetime.datetime.now(datetime.UTC):
+        return True
+    if (found.subject, found.issuer) != (_our_name(), _our_name()):
+        raise ConfigError(f"{certificate} has expired: renew it, or give another --tls-folder")
+    return False
+
+
+def _read(certificate: Path) -> Certificate:
     from cryptography import x509
 
     try:
-        found = x509.load_pem_x509_certificate(path.read_bytes())
+        return x509.load_pem_x509_certificate(certificate.read_bytes())
     except ValueError as error:
         raise ConfigError(
-            f"{path} is no certificate: remove it, or give another --tls-folder"
+            f"{certificate} is no certificate: remove it, or give another --tls-folder"
         ) from error
-    return found.not_valid_after_utc > datetime.datetime.now(datetime.UTC)
+
+
+def _check_key(key: Path, certificate: Certificate) -> None:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if os.name == "posix" and key.stat().st_mode & 0o077:
+        raise ConfigError(f"others can read {key}: keep it to yourself with chmod 600")
+    try:
+        belongs = (
+            load_pem_private_key(key.read_bytes(), None).public_key() == certificate.public_key()
+        )
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{key} is no key, or has a password: give one without, or another --tls-folder"
+        ) from error
+    if not belongs:
+        raise ConfigError(f"{key} is not the key of the certificate beside it: put that there")
+
+
+def _our_name() -> Name:
+    from cryptography import x509
+
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sidestream")])
 
 
 def _names(config: ServerConfig) -> list[str]:
@@ -51,15 +99,14 @@ def _make(certificate: Path, key: Path, names: list[str]) -> None:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     secret = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sidestream")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(_our_name())
+        .issuer_name(_our_name())
         .public_key(secret.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))

@@ -10,6 +10,7 @@ from aiortc import RTCIceCandidate
 from aiortc.sdp import candidate_from_sdp
 
 from sidestream.config_live import SERVER_LIMITS, ServerLimits
+from sidestream.server.candidates import is_tried
 from sidestream.server.refusal import Refusal
 
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -21,15 +22,13 @@ class Fragment:
     user: str
     """The client's ICE user name, which says what the candidates belong to."""
     candidates: tuple[RTCIceCandidate, ...]
-    complete: bool
-    """No more will come."""
 
 
-def read(text: str, limits: ServerLimits = SERVER_LIMITS) -> Fragment:
-    """Refuses what is no fragment, or too much of one."""
+def read(text: str, limits: ServerLimits = SERVER_LIMITS, *, near: bool = False) -> Fragment:
+    """Refuses what is no fragment, or too much of one. Keeps of its candidates those that are tried."""
     if len(text.encode("utf-8", "replace")) > limits.sdp_bytes:
         raise Refusal(413, "fragment", f"A fragment has at most {limits.sdp_bytes} bytes.")
-    user, place, complete = "", "", False
+    user, place = "", ""
     candidates: list[RTCIceCandidate] = []
     for line in text.splitlines():
         found = LINE.fullmatch(line.strip())
@@ -42,13 +41,12 @@ def read(text: str, limits: ServerLimits = SERVER_LIMITS) -> Fragment:
                 place = value
             case "candidate", value:
                 candidates.append(_candidate(value, place))
-            case "end-of-candidates", _:
-                complete = True
             case _:
                 pass
     if not user:
         raise Refusal(400, "fragment", "The fragment must have ice-ufrag.")
-    return Fragment(user, tuple(candidates), complete)
+    tried = (one for one in candidates if is_tried(one.protocol, one.ip, near=near))
+    return Fragment(user, tuple(tried))
 
 
 def user_of(sdp: str) -> str:

@@ -32,13 +32,16 @@ BUCKET = 16
 REMEMBERED = 1024
 """Prompts whose ids a template keeps."""
 
+TURNING = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
+"""Classes of Unicode's characters for embedding and overriding text of the other direction."""
+
 _MARKUP = re.compile(r"<\|[^|>]*\|>")
 
 
 def clean(prompt: str) -> str:
     """The prompt as the model may see it: one line of normalised text without markup of the template's kind."""
     words = " ".join(prompt.split())
-    kept = "".join(c for c in words if unicodedata.category(c) not in ("Cc", "Cs"))
+    kept = "".join(c for c in words if not _is_hidden(c))
     text = unicodedata.normalize("NFC", kept)
     if len(text) > LIMITS.prompt_characters:
         raise _too_long(f"{len(text)} characters")
@@ -51,6 +54,14 @@ def clean(prompt: str) -> str:
             f"the prompt is empty, got {prompt[:40]!r}: say how the picture should look"
         )
     return text
+
+
+def _is_hidden(character: str) -> bool:
+    """Control characters, halves of pairs, and what turns the direction of the text around it."""
+    return (
+        unicodedata.category(character) in ("Cc", "Cs")
+        or unicodedata.bidirectional(character) in TURNING
+    )
 
 
 class Template:
