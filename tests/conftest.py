@@ -10,7 +10,7 @@ from hypothesis import settings
 
 import lively
 from pictures import sliding
-from sidestream import Stylizer
+from sidestream import Stylizer, disk
 from sidestream.types import Pixels
 
 # A first call may import a library: time limits a test belong to pytest, and a run must be the same twice.
@@ -21,6 +21,14 @@ settings.load_profile("steady")
 @pytest.fixture(scope="session", autouse=True)
 def two_threads() -> None:
     torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept between runs is kept for the tests alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(disk.VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

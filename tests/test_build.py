@@ -15,7 +15,7 @@ from sidestream import ModelConfig, Stylizer
 from sidestream.adapter import checkpoint
 from sidestream.build import build
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import graphs, twin, zoo
+from sidestream.models import openvino, twin, zoo
 
 COMMIT = "0" * 40
 
@@ -100,7 +100,7 @@ def test_the_twin_has_the_released_parts():
 
 
 def test_without_anything_that_compiles_a_sentence_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(graphs, "available", lambda: False)
+    monkeypatch.setattr(openvino, "available", lambda: False)
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ConfigError, match="install OpenVINO"):
         build("nano", ModelConfig(compile=True, device="cpu"))

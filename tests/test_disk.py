@@ -13,7 +13,7 @@ from sidestream import disk
 def test_what_was_kept_is_there_again(tmp_path: Path):
     path = tmp_path / "new" / "one.blob"
     assert disk.kept(path) is None
-    disk.keep(path, b"content", suffix=".blob", newest=2)
+    disk.keep(path, b"content", suffix=".blob", most_bytes=20)
     assert disk.kept(path) == b"content"
     assert [one.name for one in path.parent.iterdir()] == ["one.blob"]
 
@@ -23,18 +23,43 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path):
     other = tmp_path / "other.txt"
     other.write_text("stays")
     for age, path in enumerate(paths[:2]):
-        disk.keep(path, b"", suffix=".blob", newest=2)
+        disk.keep(path, bytes(8), suffix=".blob", most_bytes=20)
         os.utime(path, (age, age))
     disk.kept(paths[0])
-    disk.keep(paths[2], b"", suffix=".blob", newest=2)
+    disk.keep(paths[2], bytes(8), suffix=".blob", most_bytes=20)
     assert [path.exists() for path in [*paths, other]] == [True, False, True, True]
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
-    disk.keep(in_the_way / "one.blob", b"content", suffix=".blob", newest=2)
+    disk.keep(in_the_way / "one.blob", b"content", suffix=".blob", most_bytes=20)
     assert disk.kept(in_the_way / "one.blob") is None
+
+
+def test_what_is_larger_than_all_may_be_is_not_kept(tmp_path: Path):
+    path = tmp_path / "one.blob"
+    disk.keep(path, bytes(21), suffix=".blob", most_bytes=20)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_not_made_fuller(tmp_path: Path, monkeypatch):
+    def full(part: Path, path: Path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    disk.keep(tmp_path / "one.blob", b"content", suffix=".blob", most_bytes=20)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_touched_can_be_read(tmp_path: Path, monkeypatch):
+    def refused(path: Path):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "one.blob"
+    path.write_bytes(b"content")
+    monkeypatch.setattr(Path, "touch", refused)
+    assert disk.kept(path) == b"content"
 
 
 @pytest.mark.parametrize(

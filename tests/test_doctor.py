@@ -52,7 +52,7 @@ def test_a_machine_that_cannot_run_nano_is_not(capsys):
 
 def test_what_is_not_installed_and_not_needed_is_a_note(monkeypatch):
     monkeypatch.setattr(doctor, "versions", dict.fromkeys)
-    assert doctor.graphs().state == "note"
+    assert doctor.openvino().state == "note"
 
 
 def test_every_failure_comes_with_advice():

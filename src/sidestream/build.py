@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +22,9 @@ from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, fp8, graphs, kernels, zoo
+from sidestream.models import components, fp8, kernels, openvino, zoo
 from sidestream.models.autoencoder import stride_of
-from sidestream.models.compile import INDUCTOR, Background, Make, as_it_is
+from sidestream.models.compile import INDUCTOR, Background, Faster, as_it_is, compiled
 from sidestream.models.components import Components
 from sidestream.models.denoiser import Denoiser
 from sidestream.models.dreamlite import DreamLite
@@ -70,28 +72,37 @@ def build(
     `backend` is what compiles where a certain one is wanted; `behind`: while frames go on uncompiled.
     """
     found = load(name, config)
-    device = found.parts.unet.device
-    converts = config.compile and backend is None and _fits_graphs(found, config)
-    compiler = (backend or INDUCTOR) if config.compile and not converts else None
-    if compiler == INDUCTOR:
-        _check_compiler(device)
-        kernels.keep(found.entry.name, device)
     background = Background() if config.compile and behind else None
-    lanes = Lanes.on(device, backend=compiler, background=background, capture=config.capture)
-    convert = _converter(found, config, background) if converts else as_it_is
-    return assemble(found.entry, found.parts, found.adapter, config, lanes, convert, found.notes)
+    lanes = Lanes.on(
+        found.parts.unet.device,
+        _faster(found, config, backend) if config.compile else as_it_is,
+        background=background,
+        capture=config.capture,
+    )
+    return assemble(found.entry, found.parts, found.adapter, config, lanes, found.notes)
 
 
-def _fits_graphs(found: Loaded, config: ModelConfig) -> bool:
-    """Graphs are of a CPU, and would not see that the paper's kind of adapter is written to while it runs."""
-    unet = found.parts.unet
-    fixed = not isinstance(found.adapter, TemporalLLLite)
-    known = unet.device.type == "cpu" and unet.dtype in graphs.PRECISIONS and not config.fp8
-    return known and fixed and graphs.available()
+def _faster(found: Loaded, config: ModelConfig, backend: str | None) -> Faster:
+    """By OpenVINO on a CPU, where that is here and suits the model; else by torch."""
+    if backend is None and _suits_openvino(found, config):
+        return _converter(found, config)
+    if backend is None:
+        _check_compiler(found.parts.unet.device)
+        kernels.keep(found.entry.name, found.parts.unet.device)
+    return partial(compiled, backend=backend or INDUCTOR)
+
+
+def _suits_openvino(found: Loaded, config: ModelConfig) -> bool:
+    """What it has made would not see that the paper's kind of adapter is written to while it runs."""
+    unet, text_encoder = found.parts.unet, found.parts.text_encoder
+    weights = sum(one.numel() for part in (unet, text_encoder) for one in part.parameters())
+    known = unet.device.type == "cpu" and unet.dtype in openvino.PRECISIONS and not config.fp8
+    fits = weights <= openvino.MOST_WEIGHTS and not isinstance(found.adapter, TemporalLLLite)
+    return known and fits and openvino.available()
 
 
 def _check_compiler(device: torch.device) -> None:
-    named = [os.environ["CXX"]] if "CXX" in os.environ else COMPILERS
+    named = shlex.split(os.environ.get("CXX", ""))[:1] or COMPILERS
     if device.type == "cpu" and not any(map(shutil.which, named)):
         raise ConfigError(
             "there is nothing to compile with on this CPU: install OpenVINO (pip install openvino) "
@@ -99,25 +110,34 @@ def _check_compiler(device: torch.device) -> None:
         )
 
 
-def _converter(found: Loaded, config: ModelConfig, background: Background | None) -> Make:
-    """Of encoder and U-Net alone: what works on pictures is as fast or faster as it is (docs/performance.md)."""
-    parts, dtype = found.parts, found.parts.unet.dtype
+def _converter(found: Loaded, config: ModelConfig) -> Faster:
+    """Of encoder and U-Net alone: what works on pictures is as fast or faster as it is (docs/lab-notes.md)."""
+    parts, template = found.parts, template_of(found.parts)
     vision_size = config.vision_size or found.entry.vision_size
-    identity = hashlib.sha256(repr((vision_size, parts.scheduler)).encode())
-    for module in (parts.unet, parts.text_encoder):
-        for name, tensor in module.state_dict().items():
-            identity.update(name.encode())
-            identity.update(tensor.float().contiguous().numpy().data)
-    # Traced with weights in float32, in the precision that they have, a graph is free of casts.
     denoiser = Denoiser(_wide(parts.unet), parts.scheduler, stride_of(parts.vae))
-    encoder = LeanEncoder(_wide(parts.text_encoder), template_of(parts), vision_size)
-    return graphs.Converter(
-        dtype,
-        {Denoiser: denoiser, LeanEncoder: encoder},
-        disk.folder("graphs"),
-        identity.hexdigest(),
-        background,
+    encoder = LeanEncoder(_wide(parts.text_encoder), template, vision_size)
+    functions = (denoiser.advance, denoiser.read, encoder.encode, encoder.read)
+    settings = (
+        dict(parts.unet.config),
+        parts.text_encoder.config.to_json_string(),
+        dict(parts.scheduler),
+        (vision_size, template.prefix_ids, template.buckets),
     )
+    return openvino.Converter(
+        parts.unet.dtype,
+        {function.__qualname__: function for function in functions},
+        disk.folder("openvino"),
+        _identity(settings, parts.unet, parts.text_encoder),
+    )
+
+
+def _identity(settings: tuple[object, ...], *modules: nn.Module) -> str:
+    found = hashlib.sha256(repr(settings).encode())
+    for module in modules:
+        for name, tensor in module.state_dict().items():
+            found.update(name.encode())
+            found.update(tensor.float().contiguous().numpy().data)
+    return found.hexdigest()
 
 
 def _wide(module: M) -> M:
@@ -144,7 +164,6 @@ def assemble(
     adapter: Adapter | None,
     config: ModelConfig,
     lanes: Lanes = Lanes(),
-    convert: Make = as_it_is,
     notes: tuple[str, ...] = (),
 ) -> Built:
     """An engine round components that are where they will run, and an adapter that is there or attached to them."""
@@ -155,7 +174,6 @@ def assemble(
         vision_size=config.vision_size or entry.vision_size,
         lanes=lanes,
         hooked=hooked.banks if hooked else tuple,
-        convert=convert,
     )
     engine = Engine(
         model,

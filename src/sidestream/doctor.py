@@ -60,7 +60,7 @@ def checks(load: Load, libraries: Sequence[str] = LIBRARIES) -> list[Check]:
         *found,
         device(),
         *(codec(name, use) for name, use in CODECS.items()),
-        graphs(),
+        openvino(),
         optical_flow(),
         memory(_free_memory()),
         disk(shutil.disk_usage(Path.cwd()).free),
@@ -114,7 +114,7 @@ def codec(name: str, use: str) -> Check:
     return probe(name, encode_one, f"sidestream cannot {use}; {REINSTALL} av")
 
 
-def graphs() -> Check:
+def openvino() -> Check:
     """What --compile uses on a CPU."""
     found = versions(["openvino"])["openvino"]
     if found is None:

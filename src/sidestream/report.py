@@ -194,6 +194,6 @@ def _since(before: Mapping[str, Span], after: Mapping[str, Span]) -> dict[str, M
 
 def _compiled() -> int:
     """How many graphs there are in this process, of torch and of our own."""
-    dynamo, graphs = map(sys.modules.get, ("torch._dynamo.utils", "sidestream.models.graphs"))
+    dynamo, vino = map(sys.modules.get, ("torch._dynamo.utils", "sidestream.models.openvino"))
     of_torch = 0 if dynamo is None else dynamo.counters["stats"]["unique_graphs"]
-    return of_torch + (0 if graphs is None else graphs.made())
+    return of_torch + (0 if vino is None else vino.made())

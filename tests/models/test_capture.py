@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from sidestream.models import capture
+from sidestream.errors import EngineError
 from sidestream.models.capture import Captured
 from sidestream.models.trees import leaves, mapped, shape_of
 from sidestream.types import TextState
@@ -34,7 +35,7 @@ class Counted:
 
 def test_the_first_call_of_a_shape_is_eager_the_second_captured_and_then_python_is_not_asked():
     function, tapes = Counted(), Tapes()
-    captured = Captured(function, tapes)
+    captured = Captured(function, tapes, quiet=threading.Lock())
     for value in range(5):
         assert captured(torch.full((2, 3), value), 1).tolist() == [[2 * value + 1] * 3] * 2
     assert (function.calls, tapes.made, tapes.replayed) == (2, 1, 4)
@@ -42,7 +43,10 @@ def test_the_first_call_of_a_shape_is_eager_the_second_captured_and_then_python_
 
 def test_what_a_call_made_outlives_the_calls_after_it():
     tapes = Tapes()
-    captured, other = Captured(Counted(), tapes), Captured(torch.exp, tapes)
+    captured, other = (
+        Captured(Counted(), tapes, quiet=threading.Lock()),
+        Captured(torch.exp, tapes, quiet=threading.Lock()),
+    )
     kept = [captured(torch.full((4,), float(value)), 0) for value in range(6)]
     for _ in range(3):
         other(torch.ones(4))
@@ -51,7 +55,10 @@ def test_what_a_call_made_outlives_the_calls_after_it():
 
 def test_graphs_that_share_memory_may_take_turns_in_any_order():
     tapes = Tapes()
-    double, more = Captured(Counted(), tapes), Captured(lambda x: (x + 1).sqrt() * 3, tapes)
+    double, more = (
+        Captured(Counted(), tapes, quiet=threading.Lock()),
+        Captured(lambda x: (x + 1).sqrt() * 3, tapes, quiet=threading.Lock()),
+    )
     for turn in range(8):
         ones = torch.full((3,), float(turn % 3))
         assert torch.equal(double(ones, 0), ones * 2)
@@ -70,7 +77,7 @@ def test_graphs_that_share_memory_may_take_turns_in_any_order():
 )
 def test_another_shape_order_type_or_number_is_another_graph(other):
     tapes = Tapes()
-    captured = Captured(Counted(), tapes)
+    captured = Captured(Counted(), tapes, quiet=threading.Lock())
     for given in ((torch.zeros(2, 3), 1), other) * 3:
         assert torch.equal(captured(*given), given[0] * 2 + given[1])
     assert tapes.made == 2
@@ -78,7 +85,7 @@ def test_another_shape_order_type_or_number_is_another_graph(other):
 
 def test_what_is_written_in_place_between_calls_is_read():
     state = torch.zeros(3)
-    captured = Captured(lambda x: x + state, Tapes())
+    captured = Captured(lambda x: x + state, Tapes(), quiet=threading.Lock())
     for value in range(4):
         state.fill_(value)
         assert captured(torch.ones(3)).tolist() == [1 + value] * 3
@@ -86,7 +93,7 @@ def test_what_is_written_in_place_between_calls_is_read():
 
 def test_what_is_exchanged_is_captured_again_where_the_function_names_it():
     held, tapes = [torch.zeros(3)], Tapes()
-    captured = Captured(lambda x: x + held[0], tapes, reads=lambda: held)
+    captured = Captured(lambda x: x + held[0], tapes, reads=lambda: held, quiet=threading.Lock())
     for value in (1, 1, 1, 2, 2, 2):
         if held[0][0] != value:
             held[0] = torch.full((3,), float(value))
@@ -96,7 +103,9 @@ def test_what_is_exchanged_is_captured_again_where_the_function_names_it():
 
 def test_a_function_may_write_where_it_is_told():
     bank = torch.zeros(4, 2)
-    captured = Captured(lambda rows, x: (bank.index_copy_(0, rows, x), None)[1], Tapes())
+    captured = Captured(
+        lambda rows, x: (bank.index_copy_(0, rows, x), None)[1], Tapes(), quiet=threading.Lock()
+    )
     for row in (0, 1, 2, 3):
         assert captured(torch.tensor([row]), torch.full((1, 2), float(row + 1))) is None
     assert bank[:, 0].tolist() == [1, 2, 3, 4]
@@ -115,7 +124,9 @@ def test_nothing_is_captured_while_somebody_must_not_be_disturbed():
 
 def test_nothing_is_captured_before_it_is_ready():
     said, tapes = [False, False, True], Tapes()
-    captured = Captured(Counted(), tapes, ready=lambda x, number: said.pop(0))
+    captured = Captured(
+        Counted(), tapes, ready=lambda x, number: said.pop(0), quiet=threading.Lock()
+    )
     for made in (0, 0, 0, 1, 1):
         captured(torch.zeros(2), 0)
         assert tapes.made == made
@@ -124,7 +135,7 @@ def test_nothing_is_captured_before_it_is_ready():
 def test_graphs_that_were_used_longest_ago_go(monkeypatch):
     monkeypatch.setattr(capture, "MOST_GRAPHS", 2)
     tapes = Tapes()
-    captured = Captured(torch.neg, tapes)
+    captured = Captured(torch.neg, tapes, quiet=threading.Lock())
     for size in (1, 2, 1, 2, 3, 3):
         captured(torch.zeros(size))
     assert tapes.made == 3
@@ -136,7 +147,7 @@ def test_graphs_that_were_used_longest_ago_go(monkeypatch):
 
 def test_only_inference_is_captured():
     function, tapes = Counted(), Tapes()
-    captured = Captured(function, tapes)
+    captured = Captured(function, tapes, quiet=threading.Lock())
     with torch.inference_mode(False):
         for _ in range(3):
             captured(torch.zeros(2), 0)
@@ -147,14 +158,14 @@ def test_only_inference_is_captured():
     "function", [lambda x: x * x.sum().item(), lambda x: x[x > 0], lambda x: x + torch.tensor(1.0)]
 )
 def test_what_a_graph_cannot_hold_is_an_error(function: Callable[[torch.Tensor], torch.Tensor]):
-    captured = Captured(function, Tapes())
+    captured = Captured(function, Tapes(), quiet=threading.Lock())
     captured(torch.ones(2))
-    with pytest.raises(RuntimeError, match="cannot be captured"):
+    with pytest.raises(EngineError, match="use --no-capture"):
         captured(torch.ones(2))
 
 
 def test_calls_from_several_threads_take_turns():
-    captured, wrong = Captured(lambda x: (x + 1) * 2, Tapes()), []
+    captured, wrong = Captured(lambda x: (x + 1) * 2, Tapes(), quiet=threading.Lock()), []
 
     def work(value: float) -> None:
         with torch.inference_mode():

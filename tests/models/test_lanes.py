@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import lively
 from pictures import sliding
 from sidestream import Stylizer
 from sidestream.config import Schedule, Size
-from sidestream.models.compile import Background, CompiledBehind
+from sidestream.models.compile import Background, CompiledBehind, compiled
 from sidestream.models.lanes import Lane, Lanes
 from sidestream.types import Pixels, Styled
 from tape import Reruns, Tapes
@@ -161,7 +162,7 @@ def test_what_must_not_be_fused_is_captured_alone():
         return graph.forward
 
     tapes = Reruns()
-    lane = Lane(backend, graphs=tapes)
+    lane = Lane(partial(compiled, backend=backend), graphs=tapes)
     plain, fused = lane.make(lambda x: x + 1, fuse=False), lane.make(lambda x: x + 2)
     with torch.inference_mode():
         for value in (0.0, 1.0, 2.0):
@@ -173,7 +174,7 @@ def test_what_must_not_be_fused_is_captured_alone():
 
 def test_only_cuda_has_graphs():
     background = Background()
-    lanes = Lanes.on(torch.device("cpu"), backend="eager", background=background)
+    lanes = Lanes.on(torch.device("cpu"), partial(compiled, backend="eager"), background=background)
     assert lanes.side.graphs is lanes.main.graphs is None
     assert lanes.side.background is lanes.main.background is background
     assert isinstance(lanes.side.make(torch.neg), CompiledBehind)

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar, TypeVarTuple
 
 import torch
 
+from sidestream.errors import EngineError
 from sidestream.models.trees import leaves, mapped, owned, shape_of
 
 Ts = TypeVarTuple("Ts")
@@ -25,6 +26,8 @@ EAGER_CALLS = 1
 """Of every shape, before it is captured: algorithms are chosen then, and a shape that is met once is not worth it."""
 MOST_GRAPHS = 64
 """Of one function; beyond it those go that were used longest ago."""
+MOST_SHAPES = 1024
+"""Whose calls are counted; beyond it those go that were met first."""
 
 
 class Graphs(Protocol):
@@ -96,13 +99,13 @@ class Captured(Generic[*Ts, R]):
         *,
         reads: Callable[[], Sequence[torch.Tensor]] = tuple,
         ready: Callable[[*Ts], bool] = lambda *given: True,
-        quiet: threading.Lock | None = None,
+        quiet: threading.Lock,
     ) -> None:
         self._function = function
         self._graphs = graphs
         self._reads = reads
         self._ready = ready
-        self._quiet = quiet or threading.Lock()
+        self._quiet = quiet
         self._known: OrderedDict[Hashable, _Graph] = OrderedDict()
         self._calls: Counter[Hashable] = Counter()
 
@@ -125,12 +128,23 @@ class Captured(Generic[*Ts, R]):
         """The graph of a shape that has been met often enough, unless now is not the time."""
         if self._calls[key] < EAGER_CALLS or not self._ready(*given):
             self._calls[key] += 1
+            if len(self._calls) > MOST_SHAPES:
+                del self._calls[next(iter(self._calls))]
             return None
         if not self._quiet.acquire(blocking=False):
             return None
         try:
             fixed = mapped(given, owned)
+            assert shape_of(fixed) == shape_of(given), (
+                "what is captured would not be what was asked for"
+            )
             made, replay = self._graphs.capture(lambda: self._function(*fixed))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise EngineError(
+                f"the device cannot capture this ({type(error).__name__}): use --no-capture"
+            ) from error
         finally:
             self._quiet.release()
         del self._calls[key]

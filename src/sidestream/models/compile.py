@@ -10,6 +10,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, TypeVarTuple
 
 import torch
 
+from sidestream.errors import EngineError
 from sidestream.models.trees import leaves, mapped, owned, shape_of
 
 P = ParamSpec("P")
@@ -20,8 +21,12 @@ INDUCTOR = "inductor"
 SHAPES = 1024
 
 
-class Make(Protocol):
-    """Makes of a function of tensors one that computes the same, faster."""
+Backend = str | Callable[..., Any]
+"""What compiles: one of torch's by name, or one's own."""
+
+
+class Faster(Protocol):
+    """Makes of a function of tensors one that computes the same, faster; or leaves it as it is."""
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
 
@@ -30,19 +35,18 @@ def as_it_is(function: Callable[P, R], /) -> Callable[P, R]:
     return function
 
 
-Backend = str | Callable[..., Any]
-"""What compiles: one of torch's by name, or one's own."""
-
-
-def compiled(function: Callable[P, R], backend: Backend | None) -> Callable[P, R]:
-    """`function` itself where `backend` is None; else compiled once for every shape it meets."""
-    if backend is None:
-        return function
+def compiled(function: Callable[P, R], /, backend: Backend) -> Callable[P, R]:
+    """Compiled once for every shape it meets."""
     inner = torch.compile(function, fullgraph=True, dynamic=False, backend=backend)
 
     def call(*given: P.args, **named: P.kwargs) -> R:
         _allow_shapes()
-        return inner(*given, **named)
+        try:
+            return inner(*given, **named)
+        except torch._dynamo.exc.TorchDynamoException as error:  # pyright: ignore
+            raise EngineError(
+                f"torch cannot compile this here ({type(error).__name__}): leave --compile out"
+            ) from error
 
     return call
 
@@ -61,16 +65,18 @@ class Background:
     def __init__(self) -> None:
         self.quiet = threading.Lock()
         """Held while it compiles, which uses the device in ways that a capture would not survive."""
+        self.closed = False
         self._thread = ThreadPoolExecutor(1, "sidestream-compile")
 
     def submit(self, function: Callable[[*Ts], object], *given: *Ts) -> Future[None]:
         """Has the function called with copies of what is given."""
         copies = mapped(given, owned)
         beside: AbstractContextManager[None] = nullcontext()
-        if any(one.is_cuda for one in leaves(copies)):  # pragma: no cover - cuda
+        on_cuda = [one.device for one in leaves(copies) if one.is_cuda]
+        if on_cuda:  # pragma: no cover - cuda
             copied = torch.cuda.Event()
-            copied.record()
-            beside = _beside(copied)
+            copied.record(torch.cuda.current_stream(on_cuda[0]))
+            beside = _beside(copied, on_cuda[0])
         threads = torch.get_num_threads()
 
         def call() -> None:
@@ -82,6 +88,7 @@ class Background:
 
     def close(self) -> None:
         """What has begun is finished, by itself."""
+        self.closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
@@ -100,12 +107,19 @@ class CompiledBehind(Generic[*Ts, R]):
     def ready(self, *given: *Ts) -> bool:
         """Whether it is compiled; where it is not, that is asked for."""
         shape = shape_of(given)
+        if self._background.closed:
+            return False
         if shape not in self._shapes:
             self._shapes[shape] = self._background.submit(self._compiled, *given)
         coming = self._shapes[shape]
-        if coming.done():
+        if not coming.done():
+            return False
+        try:
             coming.result()
-        return coming.done()
+        except torch.OutOfMemoryError:  # of both at once; there may be room for it later
+            del self._shapes[shape]
+            return False
+        return True
 
     def __call__(self, *given: *Ts) -> R:
         now = torch.is_inference_mode_enabled() and self.ready(*given)
@@ -113,10 +127,14 @@ class CompiledBehind(Generic[*Ts, R]):
 
 
 @contextmanager
-def _beside(copied: torch.cuda.Event) -> Generator[None]:  # pragma: no cover - cuda
+def _beside(
+    copied: torch.cuda.Event, device: torch.device
+) -> Generator[None]:  # pragma: no cover - cuda
     """A stream of the thread's own, once the copies are made; what was launched there has ended when it is left."""
     copied.synchronize()
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        yield
-    stream.synchronize()
+    stream = torch.cuda.Stream(device)
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        stream.synchronize()

@@ -8,7 +8,6 @@ import torch
 
 from sidestream.config import Size
 from sidestream.models.autoencoder import Autoencoder
-from sidestream.models.compile import Make, as_it_is
 from sidestream.models.components import Components
 from sidestream.models.denoiser import Denoiser
 from sidestream.models.instruct.encoder import LeanEncoder
@@ -29,9 +28,8 @@ class DreamLite:
         vision_size: int = 256,
         lanes: Lanes = Lanes(),
         hooked: Callable[[], Sequence[torch.Tensor]] = tuple,
-        convert: Make = as_it_is,
     ) -> None:
-        """`hooked`: what adapters in the U-Net read and may exchange; `convert`: what encoder and U-Net go through first."""
+        """`hooked`: what adapters in the U-Net read and may exchange."""
         self.unet = parts.unet
         self.template = template
         self.dtype: torch.dtype = parts.unet.dtype
@@ -41,11 +39,11 @@ class DreamLite:
         self.denoiser = Denoiser(parts.unet, parts.scheduler, self.stride)
         self.encoder = LeanEncoder(parts.text_encoder, template, vision_size)
         side, main = lanes.side.make, lanes.main.make
-        self._see, self._read = side(convert(self.encoder.see)), side(convert(self.encoder.read))
-        self._encode = side(convert(self.encoder.encode))
-        self._read_states = side(convert(self.denoiser.read))
+        self._see, self._read = side(self.encoder.see), side(self.encoder.read)
+        self._encode = side(self.encoder.encode)
+        self._read_states = side(self.denoiser.read)
         self._encode_image = side(autoencoder.encode)
-        self._advance = main(convert(self.denoiser.advance), hooked)
+        self._advance = main(self.denoiser.advance, hooked)
         self._decode = main(autoencoder.decode)
 
     def read(self, controls: Controls) -> tuple[Prompt, ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import torch
 
 from sidestream.models.capture import Captured, CudaGraphs, Graphs
-from sidestream.models.compile import Backend, Background, CompiledBehind, compiled
+from sidestream.models.compile import Background, CompiledBehind, Faster, as_it_is
 
 Ts = TypeVarTuple("Ts")
 R = TypeVar("R")
@@ -19,12 +20,14 @@ R = TypeVar("R")
 class Lane:
     """Functions that are launched one after the other."""
 
-    backend: Backend | None = None
-    """What compiles."""
+    faster: Faster = as_it_is
+    """What compiles or converts a function, when it is first called with a shape."""
     background: Background | None = None
-    """Where it does; None: at once, when a shape is first met."""
+    """Where it does; None: at once."""
     graphs: Graphs | None = None
     """Where graphs are captured."""
+    quiet: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever must not be disturbed by a capture."""
 
     def make(
         self,
@@ -38,15 +41,18 @@ class Lane:
         Without `fuse` it is captured alone: where neighbourhoods are averaged, a compiler computes each pixel many times;
         and what writes to memory that stays would do so at any time, if it were compiled in the background.
         """
-        backend = self.backend if fuse else None
-        if backend is None or self.background is None:
-            function = compiled(function, backend)
-            return function if self.graphs is None else Captured(function, self.graphs, reads=reads)
-        behind = CompiledBehind(function, compiled(function, backend), self.background)
+        faster: Callable[[*Ts], R] = self.faster(function) if fuse else function
+        ready: Callable[[*Ts], bool] = _always
+        if self.background is not None and faster is not function:
+            behind = CompiledBehind(function, faster, self.background)
+            faster, ready = behind, behind.ready
         if self.graphs is None:
-            return behind
-        quiet = self.background.quiet
-        return Captured(behind, self.graphs, reads=reads, ready=behind.ready, quiet=quiet)
+            return faster
+        return Captured(faster, self.graphs, reads=reads, ready=ready, quiet=self.quiet)
+
+
+def _always(*given: Any) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -55,25 +61,26 @@ class Lanes:
 
     side: Lane = field(default_factory=Lane)
     main: Lane = field(default_factory=Lane)
-    background: Background | None = None
 
     @classmethod
     def on(
         cls,
         device: torch.device,
+        faster: Faster = as_it_is,
         *,
-        backend: Backend | None = None,
         background: Background | None = None,
         capture: bool = True,
     ) -> Lanes:
-        """Compiled by a backend, if one is named, in a background, if there is one; captured where graphs are CUDA's."""
+        """Functions are made faster in a background, if there is one; captured where graphs are CUDA's."""
+        quiet = background.quiet if background else threading.Lock()
 
         def lane() -> Lane:
             graphs = CudaGraphs(device) if capture and device.type == "cuda" else None
-            return Lane(backend, background, graphs)
+            return Lane(faster, background, graphs, quiet)
 
-        return cls(lane(), lane(), background)
+        return cls(lane(), lane())
 
     def close(self) -> None:
-        if self.background is not None:
-            self.background.close()
+        for lane in (self.side, self.main):
+            if lane.background is not None:
+                lane.background.close()

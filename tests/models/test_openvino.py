@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import torch
 from pictures import sliding
 from sidestream import Stylizer, disk
 from sidestream.adapter import checkpoint
-from sidestream.build import attached, build, load
+from sidestream.build import _converter, attached, build, load
 from sidestream.config import ModelConfig
-from sidestream.models import graphs
+from sidestream.errors import EngineError
+from sidestream.models import openvino
 from sidestream.models.compile import Background
-from sidestream.models.graphs import Converter
+from sidestream.models.lanes import Lane
+from sidestream.models.openvino import Converter
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,18 @@ def converter(
     folder: Path | None = None,
     dtype: torch.dtype = torch.float32,
     identity: str = "weights",
-    background: Background | None = None,
 ) -> Converter:
-    return Converter(dtype, {Model: model}, folder, identity, background)
+    return Converter(dtype, {model.mixed.__qualname__: model.mixed}, folder, identity)
 
 
 def test_a_graph_computes_the_same_for_every_shape():
     model = Model()
     graph = converter(model)(model.mixed)
-    before = graphs.made()
+    before = openvino.made()
     for rows in (2, 3, 2, 3):
         args = given(rows)
         torch.testing.assert_close(graph(*args), model.mixed(*args))
-    assert graphs.made() - before == 2
+    assert openvino.made() - before == 2
 
 
 def test_results_of_two_calls_do_not_share_memory():
@@ -85,14 +87,16 @@ def test_it_works_with_tensors_of_inference_mode_and_of_narrow_formats():
     torch.testing.assert_close(result.float(), expected, rtol=0.05, atol=0.3)
 
 
-def test_what_gives_more_than_a_tensor_stays_as_it_is():
+def test_what_it_does_not_know_stays_as_it_is():
     model = Model()
-    twice = converter(model)(model.two)
-    ones = torch.ones(2, 8)
-    for _ in range(2):
-        result, same = twice(ones)
-        torch.testing.assert_close(result, ones @ model.weight)
-        assert torch.equal(same, ones)
+    assert converter(model)(model.two) == model.two
+
+
+def test_what_cannot_be_converted_is_said_in_a_sentence(monkeypatch):
+    model = Model()
+    monkeypatch.setattr(model, "weight", None)
+    with pytest.raises(EngineError, match="OpenVINO cannot convert Model"):
+        converter(model)(model.mixed)(*given(2))
 
 
 def test_a_graph_on_disk_is_not_made_again(tmp_path: Path):
@@ -139,23 +143,40 @@ def test_compiled_nano_paints_the_same_picture(dtype, monkeypatch, tmp_path: Pat
                     painted[-1] += [styled.frame.pixels for styled in stream.run(frames)]
     apart = np.abs(np.stack(painted[0]).astype(float) - np.stack(painted[1]))
     assert apart.mean() < (0.05 if dtype == "float32" else 2)
-    assert list((tmp_path / "graphs").iterdir())
+    assert list((tmp_path / "openvino").iterdir())
 
 
 def test_an_adapter_that_is_written_to_is_left_to_torch(tmp_path: Path):
     loading = ModelConfig(compile=True)
     path = tmp_path / "adapter.safetensors"
     checkpoint.save(attached(load("nano", ModelConfig(adapter="none")).parts, loading), path, {})
-    backends = [
-        build("nano", replace(loading, adapter=adapter)).lanes.main.backend
-        for adapter in (str(path), "none")
-    ]
-    assert backends == ["inductor", None]
+    kinds: list[bool] = []
+    for adapter in (str(path), "none"):
+        with closing(build("nano", replace(loading, adapter=adapter))) as built:
+            kinds.append(isinstance(built.lanes.main.faster, Converter))
+    assert kinds == [False, True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda parts: parts.unet.register_to_config(norm_eps=1e-4),
+        lambda parts: setattr(parts.text_encoder.config.text_config, "rms_norm_eps", 1e-4),
+        lambda parts: parts.unet.conv_in.bias.add_(1),
+        lambda parts: parts.scheduler.update(base_shift=0.7),
+    ],
+)
+def test_whatever_a_graph_knows_belongs_to_its_name(change):
+    config = ModelConfig(compile=True)
+    found = load("nano", config)
+    before = _converter(found, config).identity
+    change(found.parts)
+    assert _converter(found, config).identity != before
 
 
 def test_in_the_background_a_function_goes_on_as_it_is_until_there_is_a_graph():
     model, background = Model(), Background()
-    faster = converter(model, background=background)(model.mixed)
+    faster = Lane(converter(model), background).make(model.mixed)
     args = given(2)
     with background.quiet, torch.inference_mode():
         torch.testing.assert_close(faster(*args), model.mixed(*args))

@@ -1,4 +1,4 @@
-"""Functions of tensors as graphs that OpenVINO computes, which is the fastest way on a CPU. Needs no compiler."""
+"""Functions of tensors as graphs that OpenVINO computes: of what we tried on a CPU the fastest. Needs no compiler."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 from torch import nn
 
 from sidestream import disk
-from sidestream.models.compile import Background, CompiledBehind
+from sidestream.errors import EngineError
 from sidestream.models.trees import leaves, mapped
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 SUFFIX = ".blob"
-KEPT = 64
-"""Graphs on disk; of nano's, one takes 1 to 15 MB."""
+MOST_BYTES = 2 << 30
+"""On disk; of nano's, a graph takes 1 to 15 MB."""
+MOST_WEIGHTS = 500_000_000
+"""Of a model: graphs hold weights of their own, one set for every shape."""
 PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "f32"}
 
 _tracing = threading.Lock()
@@ -45,25 +47,22 @@ def available() -> bool:
 
 @dataclass(frozen=True)
 class Converter:
-    """Makes graphs of methods of one model's parts."""
+    """Makes graphs of those of a model's functions that it knows; every other one stays as it is."""
 
     dtype: torch.dtype
     """Of the computation, and of what comes out."""
-    wide: Mapping[type, object]
-    """The same parts with weights in float32, by their class: what is traced is then free of casts."""
+    wide: Mapping[str, Callable[..., torch.Tensor]]
+    """The functions by their qualified names, with weights in float32: what is traced is then free of casts."""
     folder: Path | None
     """Where graphs are kept, since making one takes seconds; None: nowhere."""
     identity: str
     """Of everything that the functions know besides what they are given: graphs hold the weights."""
 
-    background: Background | None = None
-    """Where graphs are made, while functions go on as they are; None: at once, when a shape is first met."""
-
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
-        converted: Any = Converted(function, self)
-        if self.background is None:
-            return converted
-        return cast(Any, CompiledBehind(function, converted, self.background))
+        name = getattr(function, "__qualname__", "")
+        if name not in self.wide:
+            return function
+        return cast(Callable[P, R], Converted(name, self))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -73,70 +72,64 @@ class Converter:
             "PERFORMANCE_HINT": "LATENCY",
         }
 
-    def path(self, function: Callable[..., object], given: Sequence[torch.Tensor]) -> Path | None:
+    def path(self, name: str, given: Sequence[torch.Tensor]) -> Path | None:
         if self.folder is None:
             return None
         shapes = [(tuple(tensor.shape), str(tensor.dtype)) for tensor in given]
-        name = getattr(function, "__qualname__", type(function).__qualname__)
         known = (name, shapes, self.dtype, self.identity, torch.get_num_threads(), _here())
         return self.folder / (hashlib.sha256(repr(known).encode()).hexdigest()[:32] + SUFFIX)
 
 
-class Converted(Generic[P, R]):
-    """One function: a graph for every shape it meets. What gives more than one tensor stays as it is."""
+class Converted:
+    """One function: a graph for every shape it meets."""
 
-    def __init__(self, function: Callable[P, R], converter: Converter) -> None:
-        self._function: Callable[..., Any] = function
+    def __init__(self, name: str, converter: Converter) -> None:
+        self._name = name
         self._converter = converter
-        self._graphs: dict[tuple[torch.Size, ...], _Graph | None] = {}
+        self._graphs: dict[tuple[torch.Size, ...], _Graph] = {}
         self._making = threading.Lock()
 
-    def __call__(self, *args: P.args, **_: P.kwargs) -> R:
+    def __call__(self, *args: Any) -> torch.Tensor:
         given = leaves(args)
         shapes = tuple(tensor.shape for tensor in given)
         if shapes not in self._graphs:
             with self._making:
                 if shapes not in self._graphs:
                     self._graphs[shapes] = self._graph(args, given)
-        graph = self._graphs[shapes]
-        if graph is None:
-            return self._function(*args)
-        return cast(R, graph(given).to(self._converter.dtype))
+        return self._graphs[shapes](given).to(self._converter.dtype)
 
-    def _graph(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> _Graph | None:
-        path = self._converter.path(self._function, given)
+    def _graph(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> _Graph:
+        path = self._converter.path(self._name, given)
         compiled = _kept(path, self._converter.settings)
         if compiled is None:
             compiled = self._compiled(args, given)
-            if compiled is None:
-                return None
             if path is not None:
-                disk.keep(path, _bytes(compiled), suffix=SUFFIX, newest=KEPT)
+                disk.keep(path, _bytes(compiled), suffix=SUFFIX, most_bytes=MOST_BYTES)
         _made.append(path)
         return _Graph(compiled)
 
     def _compiled(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> Any:
-        """None where the function gives something else than a tensor."""
         import openvino
 
-        function: Any = self._function
-        owner = self._converter.wide[type(function.__self__)]
-        flat = _Flat(getattr(owner, function.__name__), args)
+        flat = _Flat(self._converter.wide[self._name], args)
         # What was made in inference mode cannot be traced.
         with _tracing, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             example = tuple(_plain(tensor).clone() for tensor in given)
-            if not isinstance(flat(*example), torch.Tensor):
-                return None
             shapes = [list(tensor.shape) for tensor in example]
-            model = openvino.convert_model(flat, example_input=example, input=shapes)
+            try:
+                model = openvino.convert_model(flat, example_input=example, input=shapes)
+            except Exception as error:  # of many kinds, its own and those of tracing
+                raise EngineError(
+                    f"OpenVINO cannot convert {self._name} ({type(error).__name__}): leave --compile out"
+                ) from error
+        assert len(model.inputs) == len(given)
         return openvino.Core().compile_model(model, "CPU", self._converter.settings)
 
 
 class _Graph:
     def __init__(self, compiled: Any) -> None:
         self._request = compiled.create_infer_request()
-        self._inputs = len(compiled.inputs)
         self._shape: tuple[int, ...] = tuple(compiled.output(0).shape)
         self._one_at_a_time = threading.Lock()
 
@@ -145,7 +138,7 @@ class _Graph:
 
         result = torch.empty(self._shape)
         output = openvino.Tensor(result.numpy(), shared_memory=True)
-        arrays = [_plain(tensor).numpy() for tensor in given[: self._inputs]]
+        arrays = [_plain(tensor).numpy() for tensor in given]
         with self._one_at_a_time:
             self._request.set_output_tensor(0, output)
             self._request.infer(arrays, share_inputs=True)
