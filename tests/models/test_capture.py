@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from sidestream.models import capture
 from sidestream.errors import EngineError
+from sidestream.models import capture
 from sidestream.models.capture import Captured
 from sidestream.models.trees import leaves, mapped, shape_of
 from sidestream.types import TextState
