@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 
 from pictures import sliding
+from sidestream import Stylizer
+from sidestream.bench import memory
+from sidestream.config import Size, StreamConfig
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +39,17 @@ def test_memory_stays_flat_over_thirty_thousand_frames(nano):
     settled = np.array(sizes[6:])
     slope = np.polyfit(np.arange(len(settled)), settled, 1)[0]
     assert slope * len(settled) < 10, f"{sizes}"
+
+
+@pytest.mark.timeout(3600)
+def test_neither_memory_nor_the_time_of_a_frame_grows_over_twenty_thousand_frames():
+    with Stylizer.load("nano") as stylizer:
+        config = StreamConfig(size=Size(64, 64), batch=8)
+        points = list(memory.course(stylizer, config, 20_000))
+    assert memory.growth(points)["resident_mb_per_1000"] < 0.5
+    at = {point.frames: point.seconds for point in points}
+    second, last = at[2000] - at[1000], at[20_000] - at[19_000]
+    assert last < 1.05 * second
 
 
 @pytest.mark.timeout(3600)
