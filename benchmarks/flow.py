@@ -121,7 +121,9 @@ def _record(
     config = {"size": str(SIZE), "pairs": pairs, **more}
     commit = records.commit(Path(__file__).parent)
     made_by = {**environment(torch.device("cpu")), "commit": commit}
-    return Record(table, row, metrics, config, made_by, clip)
+    return Record(
+        table=table, row=row, metrics=metrics, config=config, environment=made_by, clip=clip
+    )
 
 
 def table(found: Iterable[Record]) -> str:

@@ -89,15 +89,20 @@ def beside(found: Made, exact: Made) -> dict[str, float]:
 
 
 def measured(clip: Path | None) -> Iterator[Record]:
-    shown = pictures(clip)
+    shown, name = pictures(clip), clip.stem if clip else "village"
     exact = made(EXACT, shown)
     made_by = environment(torch.device("cpu"))
     made_by |= {"commit": records.commit(Path(__file__).parent)}
     asked = {"model": "nano", "size": str(SIZE), "frames": FRAMES, "prompts": PROMPTS}
-    for name, config in FORMATS.items():
-        metrics = beside(made(config, shown), exact)
-        how = {**asked, "loading": asdict(config)}
-        yield Record("formats", name, metrics, how, made_by, clip.stem if clip else "village")
+    for row, config in FORMATS.items():
+        yield Record(
+            table="formats",
+            row=row,
+            metrics=beside(made(config, shown), exact),
+            config={**asked, "loading": asdict(config)},
+            environment=made_by,
+            clip=name,
+        )
 
 
 def table(found: Iterable[Record]) -> str:
