@@ -15,6 +15,7 @@ from sidestream import flow, flow_dense
 from sidestream.bench.work import WorkSpans
 from sidestream.config import Size
 from sidestream.flow_dense import between, chain, estimate, places_of, search
+from sidestream.models.lanes import Lane
 from sidestream.prepare import Preparer
 from sidestream.synth.scenes import scene
 from sidestream.timing import Spans
@@ -177,6 +178,24 @@ def test_streams_in_turn_are_one_step_each_from_their_own_frames():
     assert trails is not None
     places = places_of(batch, trails)
     assert (places.old, places.before, places.doublings) == ([2, 3], [0, 1], 0)
+
+
+def test_another_number_of_frames_from_before_is_no_new_shape(nano):
+    torch.compiler.reset()
+    made = Preparer(
+        nano.built.model, torch.device("cpu"), torch.float32, Spans(), Lane(backend="eager")
+    )
+
+    def search(carried: int) -> None:
+        feeds = [(name, drifting(2, seed=seed), seed < carried) for seed, name in enumerate("abcd")]
+        batch = batch_of(*feeds, slots=4)
+        trails = asked(batch)
+        assert trails is not None and len(places_of(batch, trails).strangers) == carried
+        made._searched(batch, trails, inputs_of(made, batch))
+
+    search(4)
+    with torch.compiler.set_stance("fail_on_recompile"):
+        search(3)
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,12 @@ import lively
 from pictures import sliding
 from sidestream import Controls, Frame, Stylizer, flow
 from sidestream.batching import consecutive
-from sidestream.build import auto_batch, build
-from sidestream.config import ModelConfig, Schedule
+from sidestream.build import auto_batch
+from sidestream.config import Schedule
 from sidestream.engine import Engine
 from sidestream.errors import EngineError
 from sidestream.media import pixels
+from sidestream.models.lanes import Lane, Lanes
 from sidestream.types import Pixels, Styled
 
 SMALL = {"size": "32x32", "batch": 4}
@@ -256,34 +257,40 @@ def test_strength_mixes_with_the_input(nano):
 
 def test_nothing_recompiles_over_prompts_refreshes_cuts_and_controls():
     torch.compiler.reset()
-    built = build("nano", ModelConfig(compile=True), backend="eager")
-    with Stylizer(built) as stylizer:
-        everything(stylizer)  # each text bucket and shape is met once
-        before = addresses(built.model.unet)
+    with lively.load(lanes=Lanes(Lane("eager"), Lane("eager"))) as stylizer:
+        unet = stylizer.built.model.unet
+        everything(stylizer, [*SCENE, *OTHER_SCENE[:4]], reworded=8)  # each shape is met once
+        before = addresses(unet)
+        assert before
         with torch.compiler.set_stance("fail_on_recompile"):
-            everything(stylizer)
-        assert addresses(built.model.unet) == before
+            # The cut comes after a batch of three frames, so that three pictures are written.
+            everything(stylizer, [*SCENE[:7], *OTHER_SCENE[:8]], reworded=11, cond_every=4)
+        assert addresses(unet) == before
 
 
 def addresses(unet: torch.nn.Module) -> dict[str, int]:
     return {name: buffer.data_ptr() for name, buffer in unet.named_buffers()}
 
 
-def everything(stylizer: Stylizer) -> None:
-    schedule = Schedule(text_every=8, cond_every=8)
+def everything(
+    stylizer: Stylizer, pictures: Sequence[Pixels], reworded: int, cond_every: int = 8
+) -> None:
+    schedule = Schedule(text_every=8, cond_every=cond_every)
     with stylizer.open("ink", schedule=schedule, **SMALL) as stream:
 
         def source() -> Iterator[Pixels]:
-            for number, picture in enumerate([*SCENE, *OTHER_SCENE[:4]]):
+            for number, picture in enumerate(pictures):
                 changes = {
                     4: {"strength": 0.3, "stability": 0.7, "seed": 9},
-                    8: {"prompt": "a watercolor painting of great beauty with many soft edges"},
+                    reworded: {
+                        "prompt": "a watercolor painting of great beauty with many soft edges"
+                    },
                 }.get(number)
                 if changes:
                     stream.controls = replace(stream.controls, **changes)
                 yield picture
 
-        assert len(list(stream.run(source()))) == 16
+        assert len(list(stream.run(source()))) == len(pictures)
 
 
 # 7. Nothing of one scene is carried into the next.

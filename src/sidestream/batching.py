@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TypeVar
 
 from sidestream import scene
 from sidestream.config import BATCH_SIZES, Size, StreamConfig
 from sidestream.schedule import plan
 from sidestream.stream import Stream
 from sidestream.types import Batch, Change, Controls, Frame, Job, Key, Prompt
+
+T = TypeVar("T")
 
 FitFrame = Callable[[Frame, Controls], Frame]
 """Brings a frame to the working size that the controls ask for."""
@@ -217,6 +220,11 @@ def _overloaded(
 
 def slots_for(frames: int) -> int:
     return next(size for size in BATCH_SIZES if size >= frames)
+
+
+def filled(items: Sequence[T], slots: int) -> list[T]:
+    """The last item repeated until every slot has one."""
+    return [*items, *[items[-1]] * (slots - len(items))]
 
 
 def _jobs(entered: Sequence[Entered]) -> list[Job]:

@@ -53,7 +53,7 @@ class Fade:
         return self.after if self.over(now) else blend(self.before, self.after, self._share(now))
 
     def over(self, now: float) -> bool:
-        return now - self.begin >= self.seconds
+        return not self.seconds or now - self.begin >= self.seconds
 
     def _share(self, now: float) -> float:
         return max(0.0, now - self.begin) / self.seconds
@@ -125,13 +125,15 @@ class Cues:
 
     def at(self, seconds: float) -> Prompts:
         """The prompt of that moment; two with weights while one fades into the other."""
-        place = bisect_right(self.cues, seconds, key=lambda cue: cue.seconds) - 1
-        cue = self.cues[max(place, 0)]
-        share = (seconds - cue.seconds) / cue.fade if cue.fade else 1.0
-        if share >= 1:
-            return cue.prompt
-        before = self.cues[place - 1].prompt
-        return before if share <= 0 else blend(before, cue.prompt, share)
+        fade = self.newest(seconds)
+        begins = fade.seconds and seconds == fade.begin
+        return fade.before if begins else fade.at(seconds)
+
+    def newest(self, seconds: float) -> Fade:
+        """The cue that came last, as it takes over from the one before; the same until the next one."""
+        place = max(bisect_right(self.cues, seconds, key=lambda cue: cue.seconds) - 1, 0)
+        cue = self.cues[place]
+        return Fade(self.cues[max(place - 1, 0)].prompt, cue.prompt, cue.seconds, cue.fade)
 
     def __str__(self) -> str:
         return "".join(f"{cue}\n" for cue in self.cues)

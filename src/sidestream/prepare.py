@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from sidestream import flow, flow_dense, sampler
-from sidestream.config import BATCH_SIZES
+from sidestream.batching import filled, slots_for
 from sidestream.flow import Flow, Mask
 from sidestream.media import pixels
 from sidestream.models.lanes import Lane
@@ -50,11 +50,12 @@ class Preparer:
             text = self._text(batch, pictures)
         with self.spans("noise"):
             noise = torch.stack([_noise(job, source.shape[1:]) for job in batch.jobs])
-            noise = self._upload(noise)[self._index(_filled(range(len(batch.jobs)), batch.slots))]
+            noise = self._upload(noise)[self._index(filled(range(len(batch.jobs)), batch.slots))]
         return Prepared(batch, inputs, source, text, noise.to(self.dtype), anchor, step)
 
     def _pictures(self, frames: Sequence[Frame]) -> torch.Tensor:
-        return self._to_unit(upload_stack([frame.pixels for frame in frames], self.device), None)
+        slots = filled([frame.pixels for frame in frames], slots_for(len(frames)))
+        return self._to_unit(upload_stack(slots, self.device), None)[: len(frames)]
 
     def _warps(self, batch: Batch, inputs_BCHW: torch.Tensor) -> tuple[Warp | None, Warp | None]:
         flows = batch.flows
@@ -121,7 +122,7 @@ class Preparer:
         parts = [self._encode(batch, encode, pictures_BCHW)] if encode else []
         offset = parts[0].kv.shape[0] if parts else 0
         index = [place if new else offset + place for new, place in sources]
-        text = self._gather([*parts, *old], _filled(index, batch.slots))
+        text = self._gather([*parts, *old], filled(index, batch.slots))
         weights = [[prompt.weight for prompt in job.prompts] for job in batch.padded]
         text = replace(text, weights_Bn=self._upload(torch.tensor(weights)))
         for stream, place in {job.stream: place for place, job in enumerate(batch.jobs)}.items():
@@ -132,7 +133,7 @@ class Preparer:
         self, batch: Batch, places: Sequence[int], pictures_BCHW: torch.Tensor
     ) -> TextState:
         self.encoded += len(places)
-        places = _filled(places, next(size for size in BATCH_SIZES if size >= len(places)))
+        places = filled(places, slots_for(len(places)))
         if places != list(range(len(pictures_BCHW))):
             pictures_BCHW = pictures_BCHW.index_select(0, self._index(places))
         prompts = [batch.padded[place].prompts for place in places]
@@ -150,11 +151,6 @@ class Preparer:
         if list(index) == list(range(whole.kv.shape[0])):
             return whole
         return whole.rows(self._index(index))
-
-
-def _filled(places: Sequence[int], slots: int) -> list[int]:
-    """The last place repeated until every slot has one."""
-    return [*places, *[places[-1]] * (slots - len(places))]
 
 
 def _kept(job: Job) -> TextState | None:

@@ -35,6 +35,13 @@ def append(path: Path, record: Record) -> None:
         file.write(json.dumps(asdict(record), ensure_ascii=False, sort_keys=True) + "\n")
 
 
+def write(path: Path, found: Iterable[Record]) -> None:
+    """In place of what an earlier run left."""
+    clear(path.parent, path.name)
+    for record in found:
+        append(path, record)
+
+
 def read(path: Path) -> Iterator[Record]:
     with path.open(encoding="utf-8") as file:
         for line in file:

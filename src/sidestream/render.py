@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from sidestream import flow
+from sidestream.batching import filled, slots_for
 from sidestream.config import BATCH_SIZES
 from sidestream.media import pixels
 from sidestream.models.lanes import Lane
@@ -119,12 +120,11 @@ class Renderer:
                 rows.append(home)
                 multipliers.append(job.controls.stability if known else 0.0)
         if writes:
-            write(self._index([rows[place] for place in writes]), self._pictures(prepared, writes))
-        spare = prepared.batch.slots - len(rows)
-        adapter.select(
-            self._index(rows + rows[-1:] * spare),
-            self._per_slot(multipliers + multipliers[-1:] * spare),
-        )
+            # The last one again and again, so that as few numbers of rows are met as of slots.
+            places = filled(writes, slots_for(len(writes)))
+            write(self._index([rows[place] for place in places]), self._pictures(prepared, places))
+        slots = prepared.batch.slots
+        adapter.select(self._index(filled(rows, slots)), self._per_slot(filled(multipliers, slots)))
         for stream in {jobs[place].stream for place in writes}:
             stream.main = replace(stream.main, conditioned=bank)
 

@@ -33,6 +33,13 @@ def test_each_model_version_and_device_has_a_folder(home: Path):
     assert folder.name.endswith("-cpu")
 
 
+def test_a_second_model_has_its_own_folder(home: Path):
+    first, second = kernels.keep("nano", CPU), kernels.keep("twin", CPU)
+    assert first.name.startswith("nano-") and second.name.startswith("twin-")
+    assert os.environ[kernels.VARIABLE] == str(second)
+    assert kernels.keep("nano", CPU) == first
+
+
 def test_nobody_else_may_write_there():
     assert kernels.keep("nano", CPU).stat().st_mode & 0o077 == 0
 
@@ -40,12 +47,14 @@ def test_nobody_else_may_write_there():
 def test_a_folder_that_the_user_named_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(kernels.VARIABLE, str(tmp_path / "mine"))
     assert kernels.keep("nano", CPU) == tmp_path / "mine"
+    assert (tmp_path / "mine").is_dir()
+    assert os.environ[kernels.VARIABLE] == str(tmp_path / "mine")
 
 
 def test_a_home_that_cannot_be_written_stops_nothing(home: Path, monkeypatch: pytest.MonkeyPatch):
     (home / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "file"))
-    kernels.keep("nano", CPU)
+    assert not kernels.keep("nano", CPU).exists()
     assert os.environ[kernels.VARIABLE] == ""
 
 
@@ -68,3 +77,4 @@ print(counters["inductor"]["fxgraph_cache_hit"])
         for _ in range(2)
     ]
     assert said == ["0\n", "1\n"]
+    assert any(path.is_file() for path in (home / "sidestream" / "kernels").rglob("*"))

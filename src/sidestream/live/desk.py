@@ -10,7 +10,6 @@ from typing import Any
 from sidestream.cues import Cues, Fade, wish
 from sidestream.errors import ConfigError
 from sidestream.live.studio import Seat
-from sidestream.types import Prompts
 
 ASKED = ("prompt", "strength", "stability", "steps", "seed")
 
@@ -25,8 +24,9 @@ class Desk:
         self._lock = threading.Lock()
         self._wishes: dict[str, Any] = {}
         self._cues, self._refused = cues, refused
-        self._cue: object = None
+        self._cue: Fade | None = None
         self._fade: Fade | None = None
+        """What the prompt is on its way to."""
         self.changes = 0
 
     def ask(self, **wishes: Any) -> None:
@@ -42,13 +42,16 @@ class Desk:
         taken: dict[str, Any] = {}
         for name, value in self._new(seconds).items():
             try:
-                wanted = self._prompt(value, seat, seconds) if name == "prompt" else value
+                fade = _faded(value, seat, seconds) if name == "prompt" else None
+                wanted = fade.at(seconds) if fade else value
                 controls = replace(seat.controls, **{name: wanted})
                 if getattr(controls, name) != getattr(seat.controls, name):
                     seat.change(controls)
                     taken[name] = wanted
+                if fade:
+                    self._fade = None if fade.over(seconds) else fade
             except (ConfigError, TypeError) as error:
-                if isinstance(value, Fade):
+                if value is self._fade:
                     self._fade = None
                 self._refused(str(error))
         self.changes += bool(taken)
@@ -57,18 +60,16 @@ class Desk:
     def _new(self, seconds: float) -> dict[str, Any]:
         with self._lock:
             wishes, self._wishes = self._wishes, {}
-        if self._cues is not None and (cue := self._cues.at(seconds)) != self._cue:
-            self._cue = cue
-            wishes = {"prompt": cue, **wishes}
+        if self._cues is not None and (cue := self._cues.newest(seconds)) != self._cue:
+            self._cue = self._fade = cue
         return wishes if self._fade is None else {"prompt": self._fade, **wishes}
 
-    def _prompt(self, value: Any, seat: Seat, seconds: float) -> Prompts:
-        """What holds at that moment: a cue that fades by itself, a wish, or one that is on its way already."""
-        fade = value
-        if isinstance(value, str):
-            prompt, length = wish(value)
-            fade = Fade(seat.controls.prompt, prompt, seconds, length)
-        elif not isinstance(value, Fade):
-            fade = Fade(value, value, seconds, 0.0)
-        self._fade = None if fade.over(seconds) else fade
-        return fade.at(seconds)
+
+def _faded(value: Any, seat: Seat, seconds: float) -> Fade:
+    """A wish, which may fade in from what holds now, or what is on its way already."""
+    if isinstance(value, Fade):
+        return value
+    if isinstance(value, str):
+        prompt, length = wish(value)
+        return Fade(seat.controls.prompt, prompt, seconds, length)
+    return Fade(value, value, seconds, 0.0)

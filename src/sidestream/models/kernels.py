@@ -20,8 +20,9 @@ VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 def keep(model: str, device: torch.device) -> Path:
     """Has torch keep kernels in the folder that is returned; one that the user has named stays."""
-    named = os.environ.get(VARIABLE)
-    folder = Path(named) if named else disk.folder("kernels") / key(model, device)
+    named, ours = os.environ.get(VARIABLE), disk.folder("kernels")
+    by_user = named and Path(named).parent != ours  # what lies in ours, an earlier model has left
+    folder = Path(named) if named and by_user else ours / key(model, device)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:  # then they are made anew each time, as without this
