@@ -147,12 +147,12 @@ def _wide(module: M) -> M:
 def load(name: str, config: ModelConfig) -> Loaded:
     device = pick_device(config.device)
     dtype = pick_dtype(config.dtype, device)
+    note = fp8.check(device, dtype) if config.fp8 else ""
     entry = zoo.find(name, config.revision)
     zoo.announce(entry.name, entry.licence)
     parts = _components(entry, config, device, dtype)
     adapter, notes = _adapter(entry, config, parts)
     if config.fp8:
-        note = fp8.check_device(device)
         fp8.shorten(parts)
         notes += (note,) if note else ()
     return Loaded(entry, parts, adapter, notes)

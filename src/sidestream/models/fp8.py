@@ -98,10 +98,6 @@ def refuse(device: torch.device, capability: tuple[int, int], dtype: torch.dtype
         )
 
 
-def check_device(device: torch.device) -> str:
-    return check(device, torch.bfloat16)
-
-
 def shorten(parts: Components) -> int:
     """Puts the linear layers of encoder and denoiser into 8 bits, and gives how many."""
     encoder: Any = parts.text_encoder.model
