@@ -36,7 +36,8 @@ class Stylizer:
     ) -> Stylizer:
         """Loads a model by name, from a folder in diffusers layout, or from a hub id.
 
-        `behind`: what is to be compiled is compiled in the background, while frames go on.
+        `behind`: what is to be compiled is compiled in the background, while frames go on. What has begun when it is closed is
+        finished all the same, and a script ends after it.
         """
         return cls(build(model, config, behind=behind))
 
