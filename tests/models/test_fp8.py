@@ -69,9 +69,26 @@ def test_pictures_change_a_little_and_a_note_says_that_it_is_emulated():
     assert 0 < np.abs(np.subtract(*shown)).mean() < 4
 
 
-def test_a_device_without_it_is_refused_in_one_sentence():
-    with pytest.raises(ConfigError, match=r"fp8 needs an NVIDIA GPU of the Ada .* not mps: leave"):
-        fp8.check_device(torch.device("mps"))
+@pytest.mark.parametrize(
+    ("capability", "dtype", "sentence"),
+    [
+        ((8, 9), "bfloat16", r"fp8 needs an NVIDIA GPU of the Hopper .* not cuda: leave --fp8 out"),
+        ((9, 0), "float32", r"fp8 on a GPU needs bfloat16 for the rest, not float32: leave"),
+        ((9, 0), "float16", r"fp8 on a GPU needs bfloat16 for the rest, not float16: leave"),
+    ],
+)
+def test_what_a_gpu_cannot_do_is_refused_in_one_sentence(capability, dtype: str, sentence: str):
+    with pytest.raises(ConfigError, match=sentence):
+        fp8.refuse(torch.device("cuda"), capability, getattr(torch, dtype))
+
+
+def test_hopper_and_bfloat16_are_not_refused():
+    fp8.refuse(torch.device("cuda"), (9, 0), torch.bfloat16)
+
+
+def test_a_device_without_it_is_refused():
+    with pytest.raises(ConfigError, match=r"fp8 needs an NVIDIA GPU .* not mps: leave"):
+        fp8.check(torch.device("mps"), torch.bfloat16)
 
 
 @pytest.mark.gpu

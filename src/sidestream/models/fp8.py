@@ -1,4 +1,4 @@
-"""Linear layers in 8-bit floats: half the bytes to read and, on GPUs that multiply them, about twice the rate.
+"""Linear layers in 8-bit floats: half the bytes to read, for GPUs that multiply them.
 
 Weights have a scale for every output, activations one for every token, so that an outlier costs its own row alone. What
 comes last in the encoder's and the denoiser's answers stays as it is, and so do layers that an adapter is attached to.
@@ -21,8 +21,9 @@ LARGEST = torch.finfo(FORMAT).max
 STEP = 16
 """Widths must be multiples of it."""
 ONCE = "time_emb_proj"
-OLDEST = (8, 9)
-"""Compute capability: Ada and Hopper."""
+"""Layers that are computed once a size and number of steps, and so stay as they are."""
+PROVEN = (9, 0)
+"""Compute capability of Hopper, the one generation that it has been measured on."""
 
 
 class Float8Linear(nn.Module):
@@ -76,16 +77,29 @@ def restored(short_MK: torch.Tensor, scale_M1: torch.Tensor, dtype: torch.dtype)
     return (short_MK.float() * scale_M1).to(dtype)
 
 
-def check_device(device: torch.device) -> str:
-    """Refuses a device that cannot do it; gives what there is to say of one that only acts as if it could."""
+def check(device: torch.device, dtype: torch.dtype) -> str:
+    """Refuses, before anything is loaded, what cannot be done; gives what there is to say of what only acts as if it could."""
     if device.type == "cpu":
         return "fp8 is emulated on a CPU: its pictures are those of a GPU, but it is slower than without"
-    able = device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST
-    if not able:
-        raise ConfigError(
-            f"fp8 needs an NVIDIA GPU of the Ada or Hopper generation or a newer one, not {device}: leave --fp8 out"
-        )
+    on_cuda = device.type == "cuda"
+    refuse(device, torch.cuda.get_device_capability(device) if on_cuda else (0, 0), dtype)
     return ""  # pragma: no cover - cuda
+
+
+def refuse(device: torch.device, capability: tuple[int, int], dtype: torch.dtype) -> None:
+    if capability != PROVEN:
+        raise ConfigError(
+            f"fp8 needs an NVIDIA GPU of the Hopper generation, such as the H100, not {device}: leave --fp8 out"
+        )
+    if dtype != torch.bfloat16:
+        raise ConfigError(
+            f"fp8 on a GPU needs bfloat16 for the rest, not {str(dtype).removeprefix('torch.')}: "
+            "leave --dtype out, or --fp8"
+        )
+
+
+def check_device(device: torch.device) -> str:
+    return check(device, torch.bfloat16)
 
 
 def shorten(parts: Components) -> int:
