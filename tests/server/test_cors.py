@@ -61,6 +61,30 @@ def test_a_listed_page_may_do_nothing_else(path):
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/sessions/one"),
+        ("HEAD", "/sessions/one"),
+        ("POST", "/sessions/one"),
+        ("GET", "/whip"),
+        ("DELETE", "/whep/stage"),
+    ],
+)
+def test_a_listed_page_may_not_do_other_things_where_it_sends_and_watches(method, path):
+    headers = {"origin": STUDIO, "authorization": f"Bearer {TOKEN}"}
+    answer = client().request(method, path, headers=headers)
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/sessions/one", "/sessions/one/viewers/two"])
+def test_a_listed_page_goes_on_and_ends_by_its_own_address(method, path):
+    headers = {"origin": STUDIO, "authorization": f"Bearer {TOKEN}"}
+    assert client().request(method, path, headers=headers).status_code in (404, 415)
+
+
+@pytest.mark.parametrize(
     "origin", ["https://evil.example", "http://studio.example", f"{STUDIO}.evil.example", "null"]
 )
 def test_others_may_not(origin):

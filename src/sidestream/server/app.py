@@ -1,4 +1,7 @@
-"""The application: its pages, health and controls; connections.py has the routes of those. Rules on who may call are in security.py, sessions in sessions.py."""
+"""The application: its pages, health and controls.
+
+Routes of connections are in connections.py, rules on who may call in security.py, sessions in sessions.py.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-PATHS = re.compile(r"/whip(/[\w-]+)?|/whep/[\w-]+|/sessions/[\w-]+(/viewers/[\w-]+)?")
+METHODS = {
+    re.compile(r"/whip(/[\w-]+)?|/whep/[\w-]+"): ("POST", "OPTIONS"),
+    re.compile(r"/sessions/[\w-]+(/viewers/[\w-]+)?"): ("PATCH", "DELETE", "OPTIONS"),
+}
+"""What sending and watching needs; browsers ask by OPTIONS whether they may."""
 PREFLIGHT = {
     "access-control-allow-methods": "POST, PATCH, DELETE, OPTIONS",
     "access-control-allow-headers": "authorization, content-type, if-match",
@@ -14,8 +18,11 @@ PREFLIGHT = {
 }
 
 
-def allowed(origin: str | None, path: str, origins: Collection[str]) -> bool:
-    return origin is not None and origin.lower() in origins and bool(PATHS.fullmatch(path))
+def allowed(origin: str | None, method: str, path: str, origins: Collection[str]) -> bool:
+    listed = origin is not None and origin.lower() in origins
+    return listed and any(
+        place.fullmatch(path) and method in methods for place, methods in METHODS.items()
+    )
 
 
 def told(origin: str) -> dict[str, str]:

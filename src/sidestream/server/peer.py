@@ -175,9 +175,8 @@ def check_offer(sdp: str, limits: ServerLimits = SERVER_LIMITS) -> None:
     """Refuses what is too long to be worth reading, and what has not one video."""
     if len(sdp.encode("utf-8", "replace")) > limits.sdp_bytes:
         raise Refusal(413, "offer", f"The offer is longer than {limits.sdp_bytes} bytes.")
-    lines = (
-        sdp.splitlines()
-    )  # as aiortc does, which knows more ends of lines than a regular expression
+    # As aiortc does, which knows more ends of lines than a regular expression.
+    lines = sdp.splitlines()
     kinds = [line[2:].partition(" ")[0] for line in lines if line.startswith("m=")]
     if kinds.count("video") != 1:
         raise Refusal(400, "offer", f"The offer must have one video, not {kinds.count('video')}.")

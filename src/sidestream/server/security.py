@@ -84,7 +84,7 @@ class Policy:
         caller = caller_of(address)
         counted = f"{caller} for another site"
         try:
-            self._check_site(path, headers)
+            self._check_site(path, headers, method)
             counted = caller
             if self._logins is not None and not self._is_open(path, headers, method):
                 self._logins.check(headers.get("authorization", ""), caller)
@@ -96,22 +96,22 @@ class Policy:
         if not length.isdecimal() or int(length[:20]) > self.limits.body_bytes:
             raise Refusal(413, "body", f"A request has at most {self.limits.body_bytes} bytes.")
 
-    def _check_site(self, path: str, headers: Mapping[str, str]) -> None:
+    def _check_site(self, path: str, headers: Mapping[str, str], method: str) -> None:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._is_our_name(host):
             raise Refusal(421, "host", "This server does not go by that name: see --allow-host.")
         ours = origin is None or origin.partition("://")[2].lower() == host.lower()
-        if not self.invites(origin, path) and not (ours and _is_asked_by_us(headers)):
+        if not self.invites(origin, method, path) and not (ours and _is_asked_by_us(headers)):
             raise Refusal(403, "origin", "Pages of other sites may not use this server.")
 
     def _is_open(self, path: str, headers: Mapping[str, str], method: str) -> bool:
         """A browser asks first whether it may send a token at all."""
-        asks = method == "OPTIONS" and self.invites(headers.get("origin"), path)
+        asks = method == "OPTIONS" and self.invites(headers.get("origin"), method, path)
         return asks or bool(PUBLIC.fullmatch(path))
 
-    def invites(self, origin: str | None, path: str) -> bool:
+    def invites(self, origin: str | None, method: str, path: str) -> bool:
         """Whether this is a page of another site that may be here."""
-        return cors.allowed(origin, path, self.config.allow_origin)
+        return cors.allowed(origin, method, path, self.config.allow_origin)
 
     def _is_our_name(self, host: str) -> bool:
         name = _host_name(host)
@@ -143,7 +143,7 @@ class Guard:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         origin, path, method = headers.get("origin"), scope["path"], scope["method"]
-        invited = self._policy.invites(origin, path)
+        invited = self._policy.invites(origin, method, path)
         added = {**HEADERS, **(cors.told(origin) if invited and origin else {})}
 
         async def with_headers(message: Message) -> None:
