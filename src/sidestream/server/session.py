@@ -23,8 +23,8 @@ from sidestream.server.pace import Ages, Lag
 from sidestream.server.peer import Ends, Peer, Receive, has_sound
 from sidestream.server.refusal import Refusal
 from sidestream.server.sound import Delayed
-from sidestream.server.steps import Picture
 from sidestream.server.track import Restyled, Taken, receive
+from sidestream.server.transition import Picture
 
 REMEMBERED_STAMPS = 256
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sidestream.config_live import SERVER_LIMITS
 from sidestream.server import stamp
 from sidestream.server.pace import CaptureClock, Pace
-from sidestream.server.steps import Picture, Steps
+from sidestream.server.transition import Picture, Transition
 from sidestream.types import Pixels
 
 POLL = 1 / 120
@@ -88,7 +88,7 @@ class Restyled(MediaStreamTrack):
         clock: Clock = time.monotonic,
     ) -> None:
         super().__init__()
-        self._steps = Steps(interpolate=interpolate)
+        self._transition = Transition(interpolate=interpolate)
         self._look = look
         self._sent = sent
         self._stamped = stamped
@@ -117,10 +117,10 @@ class Restyled(MediaStreamTrack):
     async def _next(self) -> Picture:
         while self.readyState == "live":
             now = self._clock()
-            self._steps.offer(self._look(), now)
-            if (picture := self._steps.due(now)) is not None:
+            self._transition.offer(self._look(), now)
+            if (picture := self._transition.due(now)) is not None:
                 return picture
-            held = self._steps.held
+            held = self._transition.held
             if held is not None and now - self._last[2] >= REPEAT:
                 return held
             await asyncio.sleep(POLL)

@@ -32,7 +32,7 @@ class Picture:
         return self.shown.pixels
 
 
-class Steps:
+class Transition:
     """Owns the picture that was reached last, and those that wait for their moment on the way to the newest."""
 
     def __init__(self, *, interpolate: bool) -> None:
