@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# All that `sidestream bench` measures, on one machine with a GPU, within ten minutes and without network.
+# All that `sidestream bench` measures, on one machine with a GPU; for a machine without network.
 #
 #   benchmarks/gpu.sh [--device cuda] [--model twin] [--out FOLDER] [--wheels FOLDER] [--seconds N] [--quick] [-- FLAG...]
 #
 # --wheels   a folder of .whl files that this machine lacks, as benchmarks/wheels.sh gathers them; they are unpacked into
 #            a folder that is gone afterwards
-# --seconds  what there is, 570 unless given: a measurement is cut off there, or after a third of it, and those that are
-#            left out are named
+# --seconds  what there is, no end unless given: a measurement is cut off there, or after a third of it, and those that
+#            are left out are named
 # --quick    a look, as `sidestream bench --quick`
 # FLAG...    for every measurement, such as --size 512x512
 #
-# Each measurement fills a folder of FOLDER; FOLDER/records.jsonl has every record, and the last output is a table of
-# them. SIDESTREAM_COMMIT names the commit where this is a copy without its repository. On a machine without a GPU:
+# Where there are pytest and hypothesis, the tests that need a GPU come first. Each measurement fills a folder of FOLDER;
+# FOLDER/records.jsonl has every record, and the last output is a table of them. SIDESTREAM_COMMIT names the commit where
+# this is a copy without its repository. On a machine without a GPU:
 #
 #   benchmarks/gpu.sh --device cpu --model nano --quick -- --size 64x64
 set -uo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-device=cuda model=twin out=out/gpu wheels="" seconds=570 quick=()
+device=cuda model=twin out=out/gpu wheels="" seconds="" quick=()
 while (($#)); do
   case "$1" in
     --device) device="$2"; shift 2 ;;
@@ -45,23 +46,40 @@ mkdir -p "$out" || exit
 : >"$out/records.jsonl" || exit
 missed=()
 
-measure() { # NAME SUBCOMMAND FLAG...: one measurement into a folder of its name
-  local name="$1" left=$((seconds - SECONDS))
+step() { # NAME COMMAND...: as long as there is time; what does not end well is named
+  local name="$1" left=0 # which is no limit
   shift
-  # None takes more than its share from those behind it.
-  ((left > seconds / 3)) && left=$((seconds / 3))
-  if ((left < 5)); then
-    missed+=("$name")
-    return
+  if [[ -n "$seconds" ]]; then
+    left=$((seconds - SECONDS))
+    # None takes more than its share from those behind it.
+    ((left > seconds / 3)) && left=$((seconds / 3))
+    if ((left < 5)); then
+      missed+=("$name")
+      return
+    fi
   fi
   echo "== $name, after $SECONDS s"
-  timeout --signal=INT --kill-after=10 "$left" "$python" -m sidestream bench "$@" --model "$model" \
-    --device "$device" --output-dir "$out/$name" "${quick[@]}" "${flags[@]}" || missed+=("$name")
+  timeout --signal=INT --kill-after=10 "$left" "$@" || missed+=("$name")
+}
+
+measure() { # NAME SUBCOMMAND FLAG...: one measurement into a folder of its name
+  local name="$1"
+  shift
+  step "$name" "$python" -m sidestream bench "$@" --model "$model" --device "$device" \
+    --output-dir "$out/$name" "${quick[@]}" "${flags[@]}"
   # What was cut off leaves what it has.
   cat "$out/$name/records.jsonl" >>"$out/records.jsonl" 2>/dev/null
 }
 
-[[ "$device" == cuda* ]] && nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+if [[ "$device" == cuda* ]]; then
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+  if "$python" -c "import hypothesis, pytest" 2>/dev/null; then
+    # Only files that have such tests are read, without the project's settings: other tests and those need more libraries.
+    mapfile -t files < <(grep -rl --include='test_*.py' '^@pytest.mark.gpu' "$here/tests")
+    PYTHONPATH="$here/tests:$PYTHONPATH" step tests "$python" -m pytest -q -m gpu -c /dev/null --rootdir "$here" \
+      --import-mode importlib "${files[@]}"
+  fi
+fi
 # What is asked for first comes first: the later, the likelier to be cut off. Compiling takes minutes, so it comes late.
 on="--flow dense"
 measure sustained-b8 sustained --batch 8 $on

@@ -127,10 +127,10 @@ class StreamConfig:
     stability: float = 1.0
     """How strongly the temporal adapter holds on to the last output, 0 to 1."""
     batch: int | None = None
-    """Frames per batch: 1, 2, 4, 8 or 16. Default: chosen by model and device."""
+    """Frames per batch: 1, 2, 4, 8 or 16. Default: 8. Live video goes without: it takes whatever frames are there."""
     schedule: Schedule = field(default_factory=Schedule)
     flow: FlowName = "dis"
-    """Optical flow: dis (chained, with occlusion), dense (likewise, on the device: for a GPU) or farneback (the paper's, direct across the gap)."""
+    """Optical flow: dis (chained, with occlusion), dense (likewise, on the device: for a GPU, slow on a CPU) or farneback (the paper's, direct across the gap)."""
     fixed_noise: bool = False
     """The same noise for every frame."""
     blend: float = 0.0
@@ -164,9 +164,9 @@ class ModelConfig:
     compile: bool = False
     """Compile the model's functions: seconds for every new size, on a GPU a minute or more. A CPU is best with OpenVINO."""
     fp8: bool = False
-    """Multiply in 8-bit floats in the encoder and the denoiser: for GPUs of the Ada and Hopper generations and newer ones."""
+    """Multiply in 8-bit floats in the encoder and the denoiser: for speed and memory on GPUs of the Hopper generation. Pictures differ a little, with nano by a PSNR of about 42 dB; a CPU only emulates it, slowly."""
     capture: bool = True
-    """On CUDA, launch the model's functions as graphs, captured for each shape that comes again."""
+    """Record the model's work as CUDA graphs and replay them: fewer launches, some more memory. CUDA only."""
     revision: str | None = None
     """Revision of a hub repository."""
     flow_threads: int = 2

@@ -92,7 +92,7 @@ class ServerConfig:
     tls_folder: Path = Path("~/.config/sidestream/tls")
     """Where that certificate is kept, or cert.pem and key.pem of your own."""
     allow_host: tuple[str, ...] = ()
-    """Other names that the server may be called by; with one that others reach it by it needs a token."""
+    """More host names that the server answers to, such as the one that a proxy uses. Any but this machine's own needs a token."""
     allow_origin: tuple[str, ...] = ()
     """Other sites whose pages may send by WHIP and watch by WHEP, such as https://studio.example."""
     seats: int = 8
@@ -102,7 +102,7 @@ class ServerConfig:
     turn: str | None = None
     """A TURN server, such as turn:turn.example.org:3478; its password is taken from SIDESTREAM_TURN_PASSWORD."""
     turn_user: str | None = None
-    """Who we are to the TURN server."""
+    """User name at the TURN server."""
     interpolate: bool = False
     """Dissolve each restyled picture into the next, up to 30 a second; each is then shown up to one picture later, and fps counts none of those between."""
 
@@ -133,17 +133,17 @@ class LiveConfig:
     """How live streams are served, and when the process that serves them is replaced. Times in seconds."""
 
     latency: float = 0.25
-    """Aimed at, from a frame's arrival to its restyled picture."""
+    """Seconds aimed at, from a frame's arrival to its restyled picture."""
     max_age: float = 1.0
-    """A frame that has waited longer is not begun any more."""
+    """A frame that has waited more seconds than this is not begun any more."""
     largest_batch: int = 8
     """Frames of different viewers that share a batch at most: 1, 2, 4, 8 or 16."""
     late: float = 1.0
-    """A picture counts as held when a newer frame has waited this long."""
+    """A picture counts as held when a newer frame has waited so many seconds."""
     hold: float = 2.0
-    """The last good picture is shown this long when no new one comes; then the viewer's own."""
+    """Seconds for which the last good picture is shown when no new one comes; then the viewer's own."""
     stuck_after: float = 10.0
-    """A process that shows no sign of life for this long is replaced."""
+    """A process that shows no sign of life for so many seconds is replaced."""
     start_timeout: float = 600.0
     """The same while the model loads and warms up."""
     restarts: int = 3
@@ -151,13 +151,13 @@ class LiveConfig:
     restart_window: float = 60.0
     """Seconds within which `restarts` counts."""
     backoff: float = 0.5
-    """Before the second replacement in a row; doubles with each."""
+    """Seconds before the second replacement in a row; doubles with each."""
     close_timeout: float = 2.0
-    """For the process to end by itself."""
+    """Seconds that the process has to end by itself."""
     strikes: int = 3
     """Failures in a row after which a stream is left out for a while."""
     timeout_after_strikes: float = 2.0
-    """How long; doubles with each failure that follows, up to 32 times."""
+    """Seconds of that while; doubles with each failure that follows, up to 32 times."""
     skip_still: bool = False
     """Frames of a still picture show the last result again and cost nothing."""
     still_below: float = 0.025
@@ -165,7 +165,7 @@ class LiveConfig:
     still_frames: int = 3
     """Still frames in a row before one is skipped."""
     still_age: float = 1.0
-    """A still picture is restyled at least this often."""
+    """A still picture is restyled at least once in so many seconds."""
     autopilot: bool = False
     """Hold `latency` by fewer steps, older text and conditioning, and a smaller inner size than asked for."""
     smallest: float = 0.5

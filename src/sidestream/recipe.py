@@ -86,7 +86,7 @@ class Again:
     model: str | None = None
     """A name from `sidestream models`, a folder in diffusers layout, or a hub id owner/name. Default: as it was."""
     batch: int | None = None
-    """Frames per batch: 1, 2, 4, 8 or 16. Default: chosen by model and device, as for files."""
+    """Frames per batch: 1, 2, 4, 8 or 16. Default: 8, as for files."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False

@@ -93,6 +93,13 @@ def test_graphs_compiled_functions_and_flow_on_the_device_are_measured_beside_no
         assert any(flag in line for line in script.said), flag
 
 
+def test_a_gpu_is_tested_before_it_is_measured(script: Script):
+    assert script("--device", "cuda").returncode == 0
+    first, second, *_ = script.said
+    assert first.startswith("-m pytest -q -m gpu") and "tests/models/test_fp8.py" in first
+    assert second.startswith("-m sidestream bench sustained")
+
+
 def test_what_fails_is_named_and_the_rest_goes_on(script: Script):
     done = script("--device", "cpu", failing="bench refresh")
     assert done.returncode == 1

@@ -127,9 +127,14 @@ def test_streams_that_share_batches(inside, video):
 def test_two_runs_at_once(inside, video):
     """As two threads may read two streams: neither finds the other's pictures."""
     alone = [pictures(inside.plain, one, batch=2) for one in (video, video[::-1])]
+    apart = [np.stack([styled.pixels for styled in shown]).astype(int) for shown in alone]
+    assert np.abs(apart[0] - apart[1]).mean() > 8
     made: dict[int, list[Styled]] = {}
+    together = threading.Barrier(2)
+    before = inside.side.replayed, inside.main.replayed
 
     def work(number: int, one: list[Pixels]) -> None:
+        together.wait()
         made[number] = pictures(inside.taped, one, batch=2)
 
     threads = [
@@ -140,9 +145,11 @@ def test_two_runs_at_once(inside, video):
         thread.start()
     for thread in threads:
         thread.join()
+    assert set(made) == {0, 1}
+    assert inside.side.replayed > before[0] and inside.main.replayed > before[1]
     for number, shown in enumerate(alone):
-        for before, after in zip(shown, made[number], strict=True):
-            assert np.abs(before.pixels.astype(int) - after.pixels).max() <= 1
+        for plain, taped in zip(shown, made[number], strict=True):
+            assert np.abs(plain.pixels.astype(int) - taped.pixels).max() <= 1
 
 
 def test_few_graphs_serve_a_long_video(video):
