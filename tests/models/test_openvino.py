@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,3 +189,19 @@ def test_in_the_background_a_function_goes_on_as_it_is_until_there_is_a_graph():
         torch.testing.assert_close(faster(*args), expected)
     assert model.ran == 1
     background.close()
+
+
+def test_a_signal_finds_a_stack_when_graphs_are_gone():
+    """A process of its own, since what goes wrong ends it."""
+    script = (
+        "import gc, os, signal, torch\n"
+        "from sidestream.models.openvino import Converter\n"
+        "def square(x): return x @ x\n"
+        "graph = Converter(torch.float32, {'square': square}, None, '')(square)\n"
+        "graph(torch.ones(4, 4))\n"
+        "del graph; gc.collect()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('told'))\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "told\n"), run.stderr

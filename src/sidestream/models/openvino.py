@@ -124,7 +124,7 @@ class Converted:
                     f"OpenVINO cannot convert {self._name} ({type(error).__name__}): leave --compile out"
                 ) from error
         assert len(model.inputs) == len(given)
-        return openvino.Core().compile_model(model, "CPU", self._converter.settings)
+        return _core().compile_model(model, "CPU", self._converter.settings)
 
 
 class _Graph:
@@ -161,15 +161,24 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float().contiguous() if tensor.is_floating_point() else tensor.contiguous()
 
 
+@cache
+def _core() -> Any:
+    """One for the process: the first gives its thread a stack for signals, and takes that memory away when it ends, while
+    the thread goes on with it; the next signal, such as Ctrl-C, would then end the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def _kept(path: Path | None, settings: dict[str, Any]) -> Any:
     """The graph on disk, if it is there and whole."""
     content = disk.kept(path) if path else None
     if content is None:
         return None
-    import openvino
 
     try:
-        return openvino.Core().import_model(content, "CPU", settings)
+        return _core().import_model(content, "CPU", settings)
     except (
         RuntimeError
     ):  # of another build of the library, or broken: it is made anew and written over
@@ -185,10 +194,8 @@ def _bytes(compiled: Any) -> bytes:
 @cache
 def _here() -> tuple[str, ...]:
     """What makes graphs of the same function differ: versions, our own code, the processor."""
-    import openvino
-
     code = hashlib.sha256()
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         code.update(file.read_bytes())
-    processor = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    processor = _core().get_property("CPU", "FULL_DEVICE_NAME")
     return (version("openvino"), torch.__version__, code.hexdigest(), processor)
