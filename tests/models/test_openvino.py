@@ -198,7 +198,7 @@ def test_a_signal_finds_a_stack_when_graphs_are_gone():
         "from sidestream.models.openvino import Converter\n"
         "def square(x): return x @ x\n"
         "graph = Converter(torch.float32, {'square': square}, None, '')(square)\n"
-        "graph(torch.ones(4, 4))\n"
+        "graph(torch.ones(4, 4)), graph(torch.ones(5, 5))\n"
         "del graph; gc.collect()\n"
         "signal.signal(signal.SIGTERM, lambda *_: print('told'))\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
