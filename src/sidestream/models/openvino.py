@@ -163,8 +163,11 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
 
 @cache
 def _core() -> Any:
-    """One for the process: each gives its thread a stack for signals, and when it goes the one from before, which may be
-    gone by then; the next signal, such as Ctrl-C, would end the process."""
+    """One for the process, which ends with it.
+
+    Each gives its thread a stack for signals, and when it goes the one from before, which may be gone by then: the next
+    signal, such as Ctrl-C, would end the process.
+    """
     import openvino
 
     return openvino.Core()
