@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -15,6 +16,7 @@ from sidestream import flow, flow_dense
 from sidestream.bench.work import WorkSpans
 from sidestream.config import Size
 from sidestream.flow_dense import between, chain, estimate, places_of, search
+from sidestream.models.compile import compiled
 from sidestream.models.lanes import Lane
 from sidestream.prepare import Preparer
 from sidestream.synth.scenes import scene
@@ -183,7 +185,11 @@ def test_streams_in_turn_are_one_step_each_from_their_own_frames():
 def test_another_number_of_frames_from_before_is_no_new_shape(nano):
     torch.compiler.reset()
     made = Preparer(
-        nano.built.model, torch.device("cpu"), torch.float32, Spans(), Lane(backend="eager")
+        nano.built.model,
+        torch.device("cpu"),
+        torch.float32,
+        Spans(),
+        Lane(partial(compiled, backend="eager")),
     )
 
     def search(carried: int) -> None:

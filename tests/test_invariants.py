@@ -6,6 +6,7 @@ import resource
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from sidestream.config import Schedule
 from sidestream.engine import Engine
 from sidestream.errors import EngineError
 from sidestream.media import pixels
+from sidestream.models.compile import compiled
 from sidestream.models.lanes import Lane, Lanes
 from sidestream.types import Pixels, Styled
 
@@ -257,7 +259,8 @@ def test_strength_mixes_with_the_input(nano):
 
 def test_nothing_recompiles_over_prompts_refreshes_cuts_and_controls():
     torch.compiler.reset()
-    with lively.load(lanes=Lanes(Lane("eager"), Lane("eager"))) as stylizer:
+    eagerly = partial(compiled, backend="eager")
+    with lively.load(lanes=Lanes(Lane(eagerly), Lane(eagerly))) as stylizer:
         unet = stylizer.built.model.unet
         everything(stylizer, [*SCENE, *OTHER_SCENE[:4]], reworded=8)  # each shape is met once
         before = addresses(unet)

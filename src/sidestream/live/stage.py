@@ -134,7 +134,9 @@ def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> None:
         intake.take(WAIT)
         time.sleep(WAIT)
     if studio.state.health == "failed":
-        raise EngineError(f"the model does not run ({studio.state.cause}): try `sidestream doctor`")
+        raise EngineError(
+            f"the model does not run ({studio.state.cause or studio.state.reason}): try `sidestream doctor`"
+        )
     intake.missed = 0
 
 
