@@ -93,7 +93,7 @@ def _faster(found: Loaded, config: ModelConfig, backend: str | None) -> Faster:
 
 
 def _suits_openvino(found: Loaded, config: ModelConfig) -> bool:
-    """What it has made would not see that the paper's kind of adapter is written to while it runs."""
+    """Small models on a CPU, without the paper's kind of adapter: a graph would not see what is written to that."""
     unet, text_encoder = found.parts.unet, found.parts.text_encoder
     weights = sum(one.numel() for part in (unet, text_encoder) for one in part.parameters())
     known = unet.device.type == "cpu" and unet.dtype in openvino.PRECISIONS and not config.fp8
