@@ -16,6 +16,7 @@ from aiortc.mediastreams import MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
 from sidestream.server import stamp
+from sidestream.server.peer import Connection
 from sidestream.server.security import Guard
 from sidestream.types import Pixels
 
@@ -78,7 +79,7 @@ class Voice(MediaStreamTrack):
 class Caller:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
-        self.connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+        self.connection = Connection(aiortc.RTCConfiguration(iceServers=[]))
         self.channel = self.connection.createDataChannel("controls")
         self.heard: list[dict[str, Any]] = []
         self.session = ""

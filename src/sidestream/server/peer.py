@@ -160,6 +160,17 @@ class Peer:
             self._ends.gone(self, state)
 
 
+class Connection(aiortc.RTCPeerConnection):
+    """Closed while it still connects, aiortc's own fails in a task that nobody waits for."""
+
+    async def _RTCPeerConnection__connect(self) -> None:
+        try:
+            await super()._RTCPeerConnection__connect()  # type: ignore[misc]
+        except Exception:
+            if self.signalingState != "closed":
+                raise
+
+
 async def _close(connection: aiortc.RTCPeerConnection) -> None:
     """What an offer left half built trips aiortc once more when it is closed; its sockets are closed all the same."""
     try:
@@ -197,9 +208,9 @@ def _candidates(sdp: str) -> int:
     return sum(line.startswith("a=candidate:") for line in sdp.splitlines())
 
 
-def connection(config: ServerConfig, turn_password: str | None = None) -> aiortc.RTCPeerConnection:
+def connection(config: ServerConfig, turn_password: str | None = None) -> Connection:
     servers = [aiortc.RTCIceServer(**one) for one in ice_servers(config, turn_password)]
-    return aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=servers))
+    return Connection(aiortc.RTCConfiguration(iceServers=servers))
 
 
 def ice_servers(config: ServerConfig, turn_password: str | None) -> list[dict[str, str]]:
