@@ -109,6 +109,8 @@ def test_the_help_of_every_command_is_light():
         (("stylize", "a", "b", "--stepz", "3"), "--stepz"),
         (("stylize", "a", "b", "--steps", "many"), "many"),
         (("stylize", "a", "b", "--fit", "bend"), "bend"),
+        (("live", "pattern", "none", "--batch", "4"), "--largest-batch"),
+        (("serve", "--batch", "4"), "--largest-batch"),
     ],
 )
 def test_usage_errors(run: Runner, arguments: tuple[str, ...], said: str):

@@ -127,7 +127,7 @@ class StreamConfig:
     stability: float = 1.0
     """How strongly the temporal adapter holds on to the last output, 0 to 1."""
     batch: int | None = None
-    """Frames per batch: 1, 2, 4, 8 or 16. Default: 8. Live video goes without: it takes whatever frames are there."""
+    """Frames per batch: 1, 2, 4, 8 or 16. Default: 8. Not for live video, which takes whatever frames are there."""
     schedule: Schedule = field(default_factory=Schedule)
     flow: FlowName = "dis"
     """Optical flow: dis (chained, with occlusion), dense (likewise, on the device: for a GPU, slow on a CPU) or farneback (the paper's, direct across the gap)."""

@@ -17,6 +17,7 @@ from sidestream.config import (
     within,
 )
 from sidestream.config_live import LiveConfig, ServerConfig, ShowConfig
+from sidestream.errors import ConfigError
 from sidestream.recipe import Again, FileOptions
 
 In = Annotated[Positional[str], arg(metavar="IN")]
@@ -112,6 +113,9 @@ class Live(Command):
     studio: LiveConfig = LiveConfig()
     stream: StreamConfig = StreamConfig()
     loading: ModelConfig = ModelConfig()
+
+    def __post_init__(self) -> None:
+        _check_live(self.stream)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -252,6 +256,17 @@ class Serve(Command):
     studio: LiveConfig = LiveConfig()
     stream: StreamConfig = StreamConfig()
     loading: ModelConfig = ModelConfig()
+
+    def __post_init__(self) -> None:
+        _check_live(self.stream)
+
+
+def _check_live(stream: StreamConfig) -> None:
+    if stream.batch is not None:
+        raise ConfigError(
+            f"batch ({stream.batch}) is for files: live video takes whatever frames are there,"
+            " up to --largest-batch"
+        )
 
 
 COMMANDS = cast(
