@@ -11,25 +11,25 @@ import numpy as np
 
 from sidestream.errors import ModelError
 from sidestream.live.wishes import Wish
-from sidestream.live.worker import Desk
+from sidestream.live.worker import Workplace
 
 
-def invert(desk: Desk) -> None:
+def invert(workplace: Workplace) -> None:
     """Inverts every frame; words in a seat's prompt make it fail: die, hang, dwell."""
-    desk.board.report.write({"ready": True})
-    taken = [0] * len(desk.board.places)
-    while not desk.board.orders.newest:
-        desk.board.pulse.put(np.zeros(1, np.uint8))
-        for number, place in enumerate(desk.board.places):
+    workplace.board.report.write({"ready": True})
+    taken = [0] * len(workplace.board.places)
+    while not workplace.board.orders.newest:
+        workplace.board.pulse.put(np.zeros(1, np.uint8))
+        for number, place in enumerate(workplace.board.places):
             letter, wish = place.frames.take(taken[number]), place.wishes.take()
             if letter is None or wish is None:
                 continue
             taken[number] = letter.sequence
             asked = Wish.read(wish.words)
-            act(str(asked.controls.prompt), desk.post.number)
+            act(str(asked.controls.prompt), workplace.post.number)
             tag = replace(letter.tag, revision=asked.controls.revision, tenancy=asked.tenancy)
             place.pictures.put(255 - letter.data, tag)
-        desk.rest(0.02)
+        workplace.rest(0.02)
 
 
 def act(prompt: str, number: int) -> None:
@@ -40,14 +40,14 @@ def act(prompt: str, number: int) -> None:
             time.sleep(3600)
 
 
-def refuse(desk: Desk) -> None:
+def refuse(workplace: Workplace) -> None:
     raise ModelError("these weights cannot be read: download them again")
 
 
-def deaf(desk: Desk) -> None:
+def deaf(workplace: Workplace) -> None:
     """Does not end when it is asked to."""
-    desk.board.report.write({"ready": True})
+    workplace.board.report.write({"ready": True})
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
-        desk.board.pulse.put(np.zeros(1, np.uint8))
+        workplace.board.pulse.put(np.zeros(1, np.uint8))
         time.sleep(0.01)

@@ -21,7 +21,7 @@ from sidestream.live import restyler, worker
 from sidestream.live.faults import Fault, FaultPlan, Faults
 from sidestream.live.shared import Board, Layout, Tag
 from sidestream.live.wishes import Wish
-from sidestream.live.worker import Desk, Post
+from sidestream.live.worker import Post, Workplace
 from sidestream.types import Controls
 
 SCENE = sliding(40, width=64, height=64)
@@ -75,7 +75,7 @@ def working(*faults: Fault, live: LiveConfig = LIVE) -> Iterator[Work]:
         faults=FaultPlan(faults),
     )
     knock = multiprocessing.get_context("spawn").Semaphore(0)
-    thread = threading.Thread(target=restyler.restyle, args=(Desk(post, board, knock),))
+    thread = threading.Thread(target=restyler.restyle, args=(Workplace(post, board, knock),))
     thread.start()
     work = Work(board)
     try:
@@ -178,7 +178,7 @@ def test_a_worker_says_why_it_refuses_and_ends_with_that_code(post):
 
 def test_a_desk_rests_until_somebody_knocks(post):
     knock = multiprocessing.get_context("spawn").Semaphore(0)
-    desk = Desk(post, None, knock)
+    desk = Workplace(post, None, knock)
     for _ in range(5):
         knock.release()
     start = time.monotonic()

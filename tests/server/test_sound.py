@@ -11,8 +11,8 @@ from av import AudioFrame
 
 from server.callers import Voice
 from server.conftest import Clock
+from sidestream.live.pace import Lag
 from sidestream.media.capture import SOUND_RATE, Sound
-from sidestream.server.pace import Lag
 from sidestream.server.sound import LATE, PIECE, Delayed, receive
 
 pytestmark = pytest.mark.anyio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 
@@ -13,8 +14,20 @@ from sidestream.live.studio import Shown
 WINDOW = 60
 """Pictures whose lateness is remembered."""
 SLACK = 0.05
-"""Seconds by which the delay may be off before it is moved, for sound is cut or stretched by that."""
+"""Seconds by which sound may be early or late before that is mended."""
 WAITING = 8
+
+
+@dataclass
+class Lag:
+    """What sound is delayed by: as late as the picture usually is, but not moved by its every move, which all cut sound."""
+
+    seconds: float = 0.0
+
+    def follow(self, wanted: float) -> float:
+        if abs(wanted - self.seconds) > max(SLACK, wanted / 10):
+            self.seconds = wanted
+        return self.seconds
 
 
 class Pacer:
@@ -29,8 +42,12 @@ class Pacer:
         self._sequence: int | None = None
         self._newest = -inf
         self._current: Shown | None = None
-        self.delay = 0.0
+        self._lag = Lag()
+
+    @property
+    def delay(self) -> float:
         """How long after its capture a picture is shown."""
+        return self._lag.seconds
 
     def offer(self, shown: Shown | None, now: float) -> bool:
         """Takes a picture in; False where it is known already."""
@@ -45,9 +62,7 @@ class Pacer:
         self._newest = shown.stamp
         self._waiting.append(shown)
         self._late.append(max(0.0, now - since))
-        wanted = min(sorted(self._late)[len(self._late) * 9 // 10], self._limits.delay)
-        if abs(wanted - self.delay) > max(SLACK, wanted / 10):
-            self.delay = wanted
+        self._lag.follow(min(sorted(self._late)[len(self._late) * 9 // 10], self._limits.delay))
         return True
 
     def at(self, now: float) -> Shown | None:

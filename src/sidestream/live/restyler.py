@@ -18,7 +18,7 @@ from sidestream.console import quiet_libraries
 from sidestream.errors import EngineError
 from sidestream.live.faults import LOST, Faults
 from sidestream.live.feed import Feed
-from sidestream.live.worker import Desk, Post
+from sidestream.live.worker import Post, Workplace
 from sidestream.media.pixels import working_size
 from sidestream.stream import Stream
 from sidestream.types import Controls, Frame, Key
@@ -37,19 +37,19 @@ GROW_AFTER = 60.0
 """Seconds."""
 
 
-def restyle(desk: Desk) -> None:
+def restyle(workplace: Workplace) -> None:
     """The body of a real worker."""
     from sidestream.stylizer import Stylizer
 
     quiet_libraries()
-    post = desk.post
+    post = workplace.post
     faults = Faults(post.faults.of(post.number))
     faults.hit("load")
     with Stylizer.load(post.model, post.config, behind=True) as stylizer:
         read, device = stylizer.built.model.read, stylizer.built.device
         # On a GPU the engine gives no picture before it has the next batch: there, one after the other.
         depth = 1 if device.type == "cuda" else 2
-        feed = Feed(desk.board, read, post.stream, post.live, rest=desk.rest, depth=depth)
+        feed = Feed(workplace.board, read, post.stream, post.live, rest=workplace.rest, depth=depth)
         _warm_up(stylizer, feed, post)
         if faults:
             faults.install(stylizer.built)

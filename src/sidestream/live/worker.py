@@ -37,7 +37,9 @@ class Post:
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
+class Workplace:
+    """What a worker works with: what it was told, the memory it shares, and a bell."""
+
     post: Post
     board: Board
     knock: Semaphore
@@ -49,7 +51,7 @@ class Desk:
                 pass
 
 
-Body = Callable[[Desk], None]
+Body = Callable[[Workplace], None]
 
 
 def main(body: Body, post: Post, knock: Semaphore) -> None:
@@ -58,7 +60,7 @@ def main(body: Body, post: Post, knock: Semaphore) -> None:
     threading.Thread(target=_end_with_parent, name="sidestream-orphan", daemon=True).start()
     with closing(Board.attach(post.memory, post.layout)) as board:
         try:
-            body(Desk(post, board, knock))
+            body(Workplace(post, board, knock))
         except SidestreamError as error:
             board.report.write({"refused": str(error), "code": error.exit_code})
             sys.exit(error.exit_code)

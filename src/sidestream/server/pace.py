@@ -12,8 +12,6 @@ RELAX = 0.002
 MOST_HELD = 0.04
 """A picture that is early waits so long at most."""
 SMOOTH = 0.1
-SLACK = 0.05
-"""Seconds by which sound may be early or late before that is mended."""
 REMEMBERED = 300
 
 
@@ -49,18 +47,6 @@ class Pace:
             self._usual = age
         self._usual += SMOOTH * (age - self._usual)
         return min(max(0.0, self._usual - age), MOST_HELD)
-
-
-@dataclass
-class Lag:
-    """What sound is delayed by. Follows the picture's usual age, but not its every move: sound is cut by each."""
-
-    seconds: float = 0.0
-
-    def follow(self, wanted: float) -> float:
-        if abs(wanted - self.seconds) > max(SLACK, wanted / 10):
-            self.seconds = wanted
-        return self.seconds
 
 
 @dataclass

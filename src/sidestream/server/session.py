@@ -13,13 +13,14 @@ from aiortc.mediastreams import MediaStreamTrack
 from pydantic import ValidationError
 
 from sidestream.config_live import SERVER_LIMITS, ServerLimits
+from sidestream.live.pace import Lag
 from sidestream.live.studio import Seat, State
 from sidestream.media.capture import Sound
 from sidestream.server import sound, stamp
 from sidestream.server.desk import Desk
 from sidestream.server.ending import Times, ending
 from sidestream.server.forms import Change, Condition, Shown
-from sidestream.server.pace import Ages, Lag
+from sidestream.server.pace import Ages
 from sidestream.server.peer import Ends, Peer, Receive, has_sound
 from sidestream.server.refusal import Refusal
 from sidestream.server.sound import Delayed

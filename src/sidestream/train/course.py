@@ -34,7 +34,7 @@ from sidestream.train.autoencoder import AutoencoderLoss
 from sidestream.train.export import save
 from sidestream.train.guidance import Guidance
 from sidestream.train.lessons import SOURCE, Lessons, Meal, Shelves
-from sidestream.train.loop import Loop, Loss, Pace, Parts, weights_of
+from sidestream.train.loop import Loop, Loss, Parts, Regimen, weights_of
 from sidestream.train.nano import RestyleLoss, Weights
 from sidestream.train.pictures import drawn, painted
 from sidestream.types import Pixels
@@ -155,8 +155,8 @@ class Course:
         # Half of what it sees are pictures, half are paintings.
         order = [shelf for style in DRAWN_STYLES for shelf in (shelves[SOURCE], shelves[style])]
         loss = AutoencoderLoss(parts.vae, order, batch=8, seed=self.config.seed)
-        pace = Pace(steps=self.config.autoencoder_steps, rate=0.004, rest_rate=2e-3)
-        return self.run(pace, "autoencoder", {"vae": parts.vae}, loss, learned)
+        regimen = Regimen(steps=self.config.autoencoder_steps, rate=0.004, rest_rate=2e-3)
+        return self.run(regimen, "autoencoder", {"vae": parts.vae}, loss, learned)
 
     def _restyler(
         self, parts: Components, stages: Sequence[Stage], learned: dict[str, torch.Tensor]
@@ -170,9 +170,9 @@ class Course:
         for stage in stages:
             parts.vae.decoder.requires_grad_(stage.weights.round_trip > 0)
             steps = max(1, round(self.config.steps * stage.share / whole))
-            pace = Pace(steps=steps, rate=stage.rate, averaging=0.998)
+            regimen = Regimen(steps=steps, rate=stage.rate, averaging=0.998)
             loss = self.restyling(model, parts, stage.diet, stage.weights)
-            if not self.run(pace, stage.name, modules_of(parts), loss, learned):
+            if not self.run(regimen, stage.name, modules_of(parts), loss, learned):
                 return False
         return True
 
@@ -194,10 +194,15 @@ class Course:
         )
 
     def run(
-        self, pace: Pace, name: str, parts: Parts, loss: Loss, learned: dict[str, torch.Tensor]
+        self,
+        regimen: Regimen,
+        name: str,
+        parts: Parts,
+        loss: Loss,
+        learned: dict[str, torch.Tensor],
     ) -> bool:
         """From what is learned already to the averages of this training, which the modules hold then too."""
-        loop = Loop(parts, pace, self.config.folder / name)
+        loop = Loop(parts, regimen, self.config.folder / name)
         if not loop.resume():
             loop.begin_with(learned)
         done = loop.run(loss, progress=partial(self.told, name), stop=self.stop)

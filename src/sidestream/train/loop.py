@@ -26,7 +26,7 @@ LOG = "log.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class Regimen:
     """How long and how fast."""
 
     steps: int
@@ -51,8 +51,8 @@ class Pace:
 class Loop:
     """Owns the masters, their average and the optimiser; the modules given hold the working weights."""
 
-    def __init__(self, parts: Parts, pace: Pace, folder: Path) -> None:
-        self.pace, self.folder = pace, folder
+    def __init__(self, parts: Parts, regimen: Regimen, folder: Path) -> None:
+        self.regimen, self.folder = regimen, folder
         self.step = 0
         self._working = {
             name: weight for name, weight in weights_of(parts).items() if weight.requires_grad
@@ -67,7 +67,7 @@ class Loop:
         self._muon = Muon(matrices)
         self._adam = torch.optim.AdamW(
             [weight for name, weight in self._masters.items() if name not in matrices],
-            lr=pace.rest_rate,
+            lr=regimen.rest_rate,
             betas=(0.9, 0.99),
             weight_decay=0.0,
             fused=True,
@@ -84,18 +84,18 @@ class Loop:
         self.folder.mkdir(parents=True, exist_ok=True)
         saved = time.monotonic()
         recent: list[Mapping[str, float]] = []
-        while self.step < self.pace.steps and not stop():
+        while self.step < self.regimen.steps and not stop():
             recent.append(self._learn(loss))
-            if self.step % self.pace.log_every == 0 or self.step == self.pace.steps:
+            if self.step % self.regimen.log_every == 0 or self.step == self.regimen.steps:
                 means = _means(recent)
                 self._log(means)
-                progress(self.step, self.pace.steps, means)
+                progress(self.step, self.regimen.steps, means)
                 recent.clear()
-            if time.monotonic() - saved > self.pace.save_seconds:
+            if time.monotonic() - saved > self.regimen.save_seconds:
                 self.save()
                 saved = time.monotonic()
         self.save()
-        return self.step >= self.pace.steps
+        return self.step >= self.regimen.steps
 
     @property
     def average(self) -> Mapping[str, torch.Tensor]:
@@ -166,7 +166,9 @@ class Loop:
         value, figures = loss(self.step)
         value.backward()
         names = self._take_gradients()
-        length = nn.utils.clip_grad_norm_([self._masters[name] for name in names], self.pace.clip)
+        length = nn.utils.clip_grad_norm_(
+            [self._masters[name] for name in names], self.regimen.clip
+        )
         shown = float(value.detach())
         if not math.isfinite(shown + float(length)):
             raise ModelError(
@@ -189,17 +191,17 @@ class Loop:
 
     @torch.no_grad()
     def _update(self, names: Sequence[str]) -> None:
-        share = self.pace.share_at(self.step)
+        share = self.regimen.share_at(self.step)
         self._muon.step(
-            share * self.pace.rate, (name for name in names if name in self._muon.weights)
+            share * self.regimen.rate, (name for name in names if name in self._muon.weights)
         )
         for group in self._adam.param_groups:
-            group["lr"] = share * self.pace.rest_rate
+            group["lr"] = share * self.regimen.rest_rate
         self._adam.step()
         for name in names:
             self._masters[name].grad = None
         # Early on the average follows closely, so that short runs have one too.
-        near = 1 - min(self.pace.averaging, (self.step + 1) / (self.step + 10))
+        near = 1 - min(self.regimen.averaging, (self.step + 1) / (self.step + 10))
         for name, master in self._masters.items():
             self._average[name].lerp_(master, near)
         self._write(self._masters)

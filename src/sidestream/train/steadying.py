@@ -33,7 +33,7 @@ from sidestream.train.course import (
 )
 from sidestream.train.detail import DetailHabits, DetailLoss
 from sidestream.train.export import save_adapter
-from sidestream.train.loop import Loss, Pace
+from sidestream.train.loop import Loss, Regimen
 from sidestream.train.passages import Passages, Step, passages
 
 PASSAGE, FIRST_CLIP = 9, 80_000
@@ -57,10 +57,12 @@ class SteadyCourse(Course):
                 DetailHabits(),
                 self.config.seed,
             )
-            pace = Pace(steps=self.config.adapter_steps, rate=0.003, rest_rate=3e-3, averaging=0.99)
-            if self.run(pace, "adapter", {"detail": detail}, loss, {}):
+            regimen = Regimen(
+                steps=self.config.adapter_steps, rate=0.003, rest_rate=3e-3, averaging=0.99
+            )
+            if self.run(regimen, "adapter", {"detail": detail}, loss, {}):
                 self.save(start, {})
-                save_adapter(partial(save_detail, detail), self.model_folder, pace.steps)
+                save_adapter(partial(save_detail, detail), self.model_folder, regimen.steps)
                 return True
         return False
 
@@ -74,11 +76,11 @@ class SteadyCourse(Course):
         for module in (parts.unet, parts.vae.decoder):
             module.requires_grad_(True)
         with suppress(Stopped):
-            pace = Pace(steps=self.config.lllite_steps, rate=0.003, averaging=0.998)
+            regimen = Regimen(steps=self.config.lllite_steps, rate=0.003, averaging=0.998)
             learning = {**modules_of(parts), "networks": nn.ModuleDict(adapter.networks)}
-            if self.run(pace, "lllite", learning, self._steady(model, parts, adapter), learned):
+            if self.run(regimen, "lllite", learning, self._steady(model, parts, adapter), learned):
                 self.save(start, learned)
-                save_adapter(partial(checkpoint.save, adapter), self.model_folder, pace.steps)
+                save_adapter(partial(checkpoint.save, adapter), self.model_folder, regimen.steps)
                 return True
         return False
 
