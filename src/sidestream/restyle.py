@@ -14,7 +14,7 @@ from sidestream.console import Progress
 from sidestream.cues import Cues, cued
 from sidestream.errors import ConfigError, ModelError
 from sidestream.media.open import open_source
-from sidestream.media.pixels import fitted_size
+from sidestream.media.pixels import as_needed, fitted_size
 from sidestream.media.sink import VideoSink, check_output, open_sink
 from sidestream.media.target import target
 from sidestream.media.video import VideoSource
@@ -65,7 +65,11 @@ def restyle(
     meter = Meter(stylizer.built)
     with (
         open_source(
-            source_path, start=options.start, duration=options.duration, strict=options.strict
+            source_path,
+            start=options.start,
+            duration=options.duration,
+            strict=options.strict,
+            smaller=as_needed(recipe.stream, stylizer.built.entry.pixels),
         ) as source,
         begin(stylizer, recipe) as opened,
         result(

@@ -13,6 +13,7 @@ from sidestream.errors import ConfigError
 from sidestream.live.take import PART, Change, controls_at, read_changes, source_of
 from sidestream.media.metadata import read_metadata
 from sidestream.media.open import open_source
+from sidestream.media.pixels import as_needed
 from sidestream.models import zoo
 from sidestream.recipe import Again, FileOptions, Recipe
 from sidestream.report import Meter, Report
@@ -78,7 +79,11 @@ def retake(
     meter = Meter(stylizer.built)
     with (
         open_source(
-            take.source, start=options.start, duration=options.duration, strict=options.strict
+            take.source,
+            start=options.start,
+            duration=options.duration,
+            strict=options.strict,
+            smaller=as_needed(recipe.stream, stylizer.built.entry.pixels),
         ) as source,
         stylizer.open(first.prompt, recipe.stream) as opened,
         result(target, source, take.source, recipe, options, stylizer.built.entry.pixels) as sink,

@@ -8,6 +8,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from PIL import Image
 
+from sidestream.config import Size
 from sidestream.errors import SourceError
 from sidestream.media.colour import to_pixels
 from sidestream.media.open import open_source
@@ -142,6 +143,31 @@ def test_pixels_that_are_not_square_become_square(make):
 
     with open_source(make.video("clip.mkv", 2, setup=wide)) as source:
         assert (source.width, source.height) == (192, 96)
+
+
+def halved(width: int, height: int) -> Size:
+    return Size(width // 2, height // 2)
+
+
+@pytest.mark.parametrize("degrees", [0, 90])
+def test_what_is_made_smaller_on_the_way_is_the_mean_of_what_it_would_have_been(
+    make, picture, degrees
+):
+    path = make.video(pictures=[picture(0)], rotation=degrees, options={"crf": "5"})
+    with open_source(path) as source, open_source(path, smaller=halved) as small:
+        (whole,), (half,) = source, small
+        assert (source.width, source.height) == (small.width, small.height)
+    height, width = whole.pixels.shape[:2]
+    means = whole.pixels.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
+    assert half.pixels.shape == means.shape
+    assert np.abs(half.pixels - means).mean() < 1
+
+
+def test_what_is_transparent_stays_as_large_as_it_is(tmp_path):
+    Image.new("RGBA", (64, 64), (200, 100, 50, 128)).save(tmp_path / "a.png")
+    with open_source(tmp_path / "a.png", smaller=halved) as source:
+        (frame,) = source
+    assert frame.pixels.shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("curve", [ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67])

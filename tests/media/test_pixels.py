@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidestream.config import SIZE_MULTIPLE, Size
-from sidestream.media.pixels import fit, resize, to_bytes, to_unit, working_size
+from sidestream.media.pixels import coarser, fit, resize, to_bytes, to_unit, working_size
 
 SIDES = st.integers(1, 300)
 WAYS = ("crop", "pad", "stretch", "square")
@@ -127,3 +127,45 @@ def test_bytes_are_rounded_and_clamped():
 def test_a_picture_of_the_right_size_is_not_touched(how):
     pixels = np.ones((32, 32, 3), np.uint8)
     assert np.shares_memory(fit(pixels, Size(32, 32), how), pixels)
+
+
+@given(
+    across=st.integers(1, 40),
+    down=st.integers(1, 40),
+    parts=st.integers(1, 200),
+    needed=st.builds(Size, *(st.integers(1, 32).map(lambda one: 32 * one),) * 2),
+    how=st.sampled_from(WAYS),
+)
+def test_what_is_made_smaller_keeps_its_shape_and_is_fine_enough(across, down, parts, needed, how):
+    width, height = across * parts, down * parts
+    size = coarser(width, height, needed, how)
+    assert size.width * height == size.height * width
+    assert size.width <= width and size.height <= height
+    assert working_size(size.width, size.height, 256**2) == working_size(width, height, 256**2)
+    if size != Size(width, height):
+        assert size.width >= needed.width and size.height >= needed.height
+        cut = size.width == needed.width or size.height == needed.height
+        twice = size.width >= 2 * needed.width and size.height >= 2 * needed.height
+        assert twice or (cut and how == "crop") or size == needed
+
+
+@pytest.mark.parametrize(
+    ("source", "needed", "how", "size"),
+    [
+        ((1920, 1080), (352, 192), "crop", "352x198"),  # as wide as needed: rows are cut
+        ((1920, 1080), (352, 192), "pad", "704x396"),
+        ((1920, 1080), (320, 192), "crop", "688x387"),  # 342x192 would not keep the shape
+        ((1080, 1920), (192, 352), "crop", "198x352"),
+        ((640, 480), (256, 192), "stretch", "256x192"),
+        ((1366, 768), (320, 192), "crop", "683x384"),
+        ((1279, 719), (352, 192), "crop", "1279x719"),  # no smaller one has the same shape
+        ((320, 180), (640, 352), "crop", "320x180"),
+    ],
+)
+def test_how_much_smaller_pictures_may_be(source, needed, how, size):
+    assert str(coarser(*source, Size(*needed), how)) == size
+
+
+def test_what_is_cut_to_size_is_not_scaled_again():
+    pixels = np.random.default_rng(0).integers(0, 256, (198, 352, 3), np.uint8)
+    assert np.array_equal(fit(pixels, Size(352, 192)), pixels[3:195])

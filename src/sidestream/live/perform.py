@@ -63,7 +63,9 @@ def perform(
 ) -> LiveReport:
     """`open_studio` is called once the source gives pictures, with the working size; `open_source` stands in for sources."""
     live = programme.show
-    opener = open_source or (lambda one: open_capture(one, sound=live.sound, limits=limits))
+    opener = open_source or (
+        lambda one: open_capture(one, sound=live.sound, smaller=programme.smaller, limits=limits)
+    )
     with ExitStack() as stack:
         intake = Intake(
             str(programme.source),

@@ -15,6 +15,7 @@ from sidestream.live.attempts import AtEnd
 from sidestream.live.sinks import check_sink
 from sidestream.live.take import begin_folder
 from sidestream.media.address import Address, sink_address, source_address
+from sidestream.media.pixels import coarser
 from sidestream.types import Controls
 
 
@@ -50,6 +51,14 @@ class Programme:
         if found.take is not None:
             begin_folder(found.take)
         return found
+
+    @property
+    def smaller(self) -> Callable[[int, int], Size] | None:
+        """How small the source's pictures may be handed out; a take has them as they are."""
+        if self.take is not None:
+            return None
+        fit = self.controls.fit
+        return lambda width, height: coarser(width, height, self.size_of(width, height), fit)
 
     @property
     def at_end(self) -> AtEnd:

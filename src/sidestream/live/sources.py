@@ -11,6 +11,7 @@ from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.media.address import Address
 from sidestream.media.camera import CameraCapture
 from sidestream.media.capture import Capture, frame_at
+from sidestream.media.colour import Smaller
 from sidestream.media.network import open_container_live
 from sidestream.synth.scenes import test_pattern
 from sidestream.types import Frame
@@ -19,7 +20,11 @@ PATTERN_RATE = 30
 
 
 def open_capture(
-    address: Address, *, sound: bool = True, limits: ShowLimits = SHOW_LIMITS
+    address: Address,
+    *,
+    sound: bool = True,
+    smaller: Smaller | None = None,
+    limits: ShowLimits = SHOW_LIMITS,
 ) -> Capture:
     match address.kind:
         case "camera":
@@ -27,7 +32,7 @@ def open_capture(
         case "pattern":
             return PatternCapture(Size.parse(address.value))
         case _:
-            return open_container_live(address, sound=sound, limits=limits)
+            return open_container_live(address, sound=sound, smaller=smaller, limits=limits)
 
 
 class PatternCapture:

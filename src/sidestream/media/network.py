@@ -14,7 +14,7 @@ from sidestream.config_live import SHOW_LIMITS, ShowLimits
 from sidestream.errors import SourceError
 from sidestream.media.address import Address
 from sidestream.media.capture import SOUND_RATE, Capture, Sound, Timeline, frame_at
-from sidestream.media.colour import to_pixels
+from sidestream.media.colour import Smaller, to_pixels
 from sidestream.media.open import open_live, video_stream
 from sidestream.types import Frame
 
@@ -39,6 +39,7 @@ class ContainerCapture:
         *,
         sound: bool = True,
         paced: bool = False,
+        smaller: Smaller | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         limits: Limits = LIMITS,
@@ -53,7 +54,7 @@ class ContainerCapture:
         if self._audio is not None and not self._audio.codec_context:
             self._audio = None
         self._resampler = _resampler()
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._smaller = VideoReformatter(), smaller
         self._clock, self._sleep, self._paced = clock, sleep, paced
         self._timeline, self._start = Timeline(), 0.0
         self._taken = self.failures = 0
@@ -110,7 +111,7 @@ class ContainerCapture:
             )
         own = _seconds(picture)
         stamp = self._due(own) if self._paced else self._timeline.stamp(own, self._clock())
-        pixels = to_pixels(picture, self._reformatter, self._stretch)
+        pixels = to_pixels(picture, self._reformatter, self._stretch, self._smaller)
         frame = frame_at(pixels, stamp, self._taken)
         self._taken += 1
         return frame
@@ -156,12 +157,17 @@ def _resampler() -> AudioResampler:
 
 
 def open_container_live(
-    address: Address, *, sound: bool = True, limits: ShowLimits = SHOW_LIMITS
+    address: Address,
+    *,
+    sound: bool = True,
+    smaller: Smaller | None = None,
+    limits: ShowLimits = SHOW_LIMITS,
 ) -> Capture:
-    """Opens a URL, a screen, or a file at its own pace."""
+    """Opens a URL, a screen, or a file at its own pace; `smaller` says how small its pictures may be handed out."""
     container = open_live(address, limits)
     try:
-        return ContainerCapture(container, str(address), sound=sound, paced=address.kind == "file")
+        paced = address.kind == "file"
+        return ContainerCapture(container, str(address), sound=sound, paced=paced, smaller=smaller)
     except BaseException:
         container.close()
         raise

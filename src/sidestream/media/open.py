@@ -15,6 +15,7 @@ from sidestream.config import LIMITS, Limits
 from sidestream.config_live import ShowLimits
 from sidestream.errors import ConfigError, SourceError
 from sidestream.media.address import Address
+from sidestream.media.colour import Smaller
 from sidestream.media.decode import Decoder, Feed
 from sidestream.media.images import SUFFIXES, Pictures, find_pictures
 from sidestream.media.names import check_name
@@ -67,12 +68,14 @@ def open_source(
     start: float = 0.0,
     duration: float | None = None,
     strict: bool = False,
+    smaller: Smaller | None = None,
     limits: Limits = LIMITS,
 ) -> VideoSource:
     """Opens a video, a picture, an animated GIF, a folder of pictures or a pattern such as img_%04d.png.
 
     `start` and `duration` choose a part, in seconds. What is found damaged is listed in the source's
-    `warnings`; with `strict` it is an error once all has been read.
+    `warnings`; with `strict` it is an error once all has been read. `smaller` says, of a picture's width and
+    height, how small it may be handed out.
     """
     if not (0 <= start <= LONGEST and (duration is None or 0 < duration <= LONGEST)):
         raise ConfigError(
@@ -83,7 +86,8 @@ def open_source(
     path = Path(path)
     feed = _feed(path, limits)
     try:
-        return VideoSource(feed, str(path), Span(start, duration), strict=strict, limits=limits)
+        span = Span(start, duration)
+        return VideoSource(feed, str(path), span, strict=strict, smaller=smaller, limits=limits)
     except BaseException:
         feed.close()
         raise

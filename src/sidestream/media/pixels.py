@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from math import log
+from math import gcd, log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +61,32 @@ def fitted_size(
     return asked.size or working_size(width, height, budget_pixels)
 
 
+def as_needed(asked: Controls | StreamConfig, budget_pixels: int) -> Callable[[int, int], Size]:
+    """For a source: how small its pictures of a width and height may be handed out."""
+    return lambda width, height: coarser(
+        width, height, fitted_size(width, height, asked, budget_pixels), asked.fit
+    )
+
+
+def coarser(width: int, height: int, needed: Size, how: Fit = "crop") -> Size:
+    """The least that a picture may be made smaller to, while it is converted, before it is brought to the size needed.
+
+    It keeps its shape to the pixel, so that all that follows from that stays the same. Either nothing but cutting is left
+    to do then, or the picture is twice as fine as needed: what is sampled twice at nearly one size gets uneven.
+    """
+    parts = gcd(width, height)
+    across, down = width // parts, height // parts
+
+    def covering(finer: int) -> int:
+        return max(-(-finer * needed.width // across), -(-finer * needed.height // down))
+
+    least = covering(1)
+    meets = least * across == needed.width, least * down == needed.height
+    exact = any(meets) if how == "crop" else all(meets)
+    times = min(parts, least if exact else covering(2))
+    return Size(across * times, down * times)
+
+
 @lru_cache
 def working_size(width: int, height: int, budget_pixels: int) -> Size:
     """The size that comes nearest to a picture's aspect at about the budget, in multiples of 32.
@@ -68,18 +94,19 @@ def working_size(width: int, height: int, budget_pixels: int) -> Size:
     A wrong aspect costs four times as much as the same departure from the budget: 1920x1080 at 512 * 512
     pixels gives 672x384.
     """
-    step = SIZE_MULTIPLE
+    step, parts = SIZE_MULTIPLE, gcd(width, height)
+    across, down = width // parts, height // parts  # the same for every size of this shape
 
     def cost(size: Size) -> float:
-        aspect = (log(size.width) - log(size.height)) - (log(width) - log(height))
+        aspect = (log(size.width) - log(size.height)) - (log(across) - log(down))
         area = log(size.width) + log(size.height) - log(budget_pixels)
         return abs(aspect) + abs(area) / 4
 
     def sizes() -> Iterator[Size]:
-        for across in range(step, LIMITS.max_size + 1, step):
-            below = int(across * height / width) // step * step
-            for down in (below, below + step):
-                yield Size(across, min(max(down, step), LIMITS.max_size))
+        for wide in range(step, LIMITS.max_size + 1, step):
+            below = int(wide * height / width) // step * step
+            for high in (below, below + step):
+                yield Size(wide, min(max(high, step), LIMITS.max_size))
 
     return min(sizes(), key=cost)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from sidestream.config import LIMITS, Limits
 from sidestream.errors import SourceError
-from sidestream.media.colour import to_pixels
+from sidestream.media.colour import Smaller, to_pixels, upright_size
 from sidestream.media.decode import Feed
 from sidestream.types import Frame
 
@@ -87,17 +87,18 @@ class VideoSource:
         span: Span = Span(),
         *,
         strict: bool = False,
+        smaller: Smaller | None = None,
         limits: Limits = LIMITS,
     ) -> None:
+        """`smaller` says how small its pictures may be handed out; width and height are those of the video all the same."""
         self.rate = feed.rate
         self.seconds = span.seconds_of(feed.seconds)
         self.warnings: list[str] = []
         self._feed, self._name, self._span = feed, name, span
-        self._strict, self._limits = strict, limits
+        self._strict, self._smaller, self._limits = strict, smaller, limits
+        self.width = self.height = 0
         self._reader = self._read()
-        first = self._open()
-        self.height, self.width = first.pixels.shape[:2]
-        self._frames = chain((first,), self._reader)
+        self._frames = chain((self._open(),), self._reader)
 
     @property
     def expected_frames(self) -> int | None:
@@ -159,11 +160,14 @@ class VideoSource:
                 break
             self._check(picture, float((pts - begin) * feed.time_base))
             try:
-                pixels = to_pixels(picture, reformatter, feed.stretch)
+                pixels = to_pixels(picture, reformatter, feed.stretch, self._smaller)
             except FFmpegError as error:
                 raise SourceError(
                     f"the colours of {self._name} cannot be converted: convert it to BT.709"
                 ) from error
+            if not index:
+                size = upright_size(picture, feed.stretch)
+                self.width, self.height = size.width, size.height
             yield Frame(pixels, pts, feed.time_base, index)
             index += 1
         self._judge(index, clock, whole=not (cut or self._span.start))
