@@ -179,6 +179,17 @@ def test_a_source_that_stalls_and_returns(live, tmp_path: Path):
     assert min(found[5:]) > 150  # 255 - 60 throughout: never black, and never the source
 
 
+@pytest.mark.parametrize(("taken", "handed_out"), [(False, (180, 320)), (True, (360, 640))])
+def test_pictures_are_handed_out_as_large_as_needed_and_whole_to_a_take(
+    live, tmp_path: Path, taken, handed_out
+):
+    clip = write_clip(tmp_path / "in.mp4", [np.full((360, 640, 3), 90, np.uint8)] * 12)
+    studio = InvertingStudio()
+    take = ("--take", tmp_path / "take") if taken else ()
+    assert live(clip, "none", *INK, "--size", "320x160", *take, studio=studio)[0] == 0
+    assert studio.seats[0].sizes == {handed_out}
+
+
 def test_a_source_that_changes_its_size(live, tmp_path: Path):
     out = tmp_path / "out.mp4"
     data = transport(flat(60, 25)) + transport(flat(60, 25, (64, 96)))
