@@ -113,7 +113,7 @@ def working_size(width: int, height: int, budget_pixels: int) -> Size:
 
 def to_unit(pixels_BHWC: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
     """uint8 pixels as B x 3 x H x W in [-1, 1], float32 unless told; channels stay last in memory."""
-    unit = pixels_BHWC.permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    unit = pixels_BHWC.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
     return unit.to(dtype or unit.dtype)
 
 
@@ -121,7 +121,8 @@ def to_bytes(pictures_BCHW: torch.Tensor) -> torch.Tensor:
     """The nearest uint8 pixels, B x H x W x 3, of pictures in [-1, 1]; what lies outside is clamped."""
     import torch
 
-    levels = pictures_BCHW.float().add(1).mul(127.5).clamp(0, 255).round()
+    # In one place: on a CPU, memory for each step would take longer than the steps.
+    levels = pictures_BCHW.float().add(1).mul_(127.5).clamp_(0, 255).round_()
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
