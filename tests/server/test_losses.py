@@ -11,11 +11,21 @@ from typing import Any
 import pytest
 from aiortc import rtcrtpreceiver, rtcrtpsender
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RtpPacket
 
 from sidestream.server import losses
-from sidestream.server.losses import ASK_AGAIN, HISTORY, WAIT, Burst, Pictures, Requests
+from sidestream.server.losses import (
+    ASK_AGAIN,
+    HISTORY,
+    LEAST,
+    WAIT,
+    Burst,
+    Estimate,
+    Pictures,
+    Requests,
+)
 
 PACKETS, FPS = 4, 25
 """Of one picture, and in one second."""
@@ -172,6 +182,7 @@ def test_sound_is_collected_as_it_was(monkeypatch: pytest.MonkeyPatch):
     for module, name in (
         (rtcrtpreceiver, "JitterBuffer"),
         (rtcrtpreceiver, "NackGenerator"),
+        (rtcrtpreceiver, "RemoteBitrateEstimator"),
         (rtcrtpsender, "RTP_HISTORY_SIZE"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
@@ -180,3 +191,18 @@ def test_sound_is_collected_as_it_was(monkeypatch: pytest.MonkeyPatch):
     assert type(made(capacity=16, prefetch=4)) is JitterBuffer
     assert type(made(capacity=512, is_video=True)) is Pictures
     assert rtcrtpreceiver.NackGenerator is Requests
+
+
+def test_a_sender_is_allowed_a_picture_even_while_this_machine_is_too_busy_to_measure():
+    """A packet every 10 ms that takes ever longer to be looked at: aiortc's estimate falls, and rises too slowly."""
+    found: dict[type[RemoteBitrateEstimator], list[int]] = {}
+    for kind in (RemoteBitrateEstimator, Estimate):
+        estimate = kind()
+        found[kind] = []
+        for n in range(600):
+            sent = n * 10
+            said = estimate.add(sent + n * n // 50, (sent << 18) // 1000 & 0xFFFFFF, 100, 1)
+            if said is not None:
+                assert said[1] == [1]
+                found[kind].append(said[0])
+    assert min(found[RemoteBitrateEstimator]) < LEAST == min(found[Estimate])

@@ -8,6 +8,7 @@ from math import inf
 
 from aiortc import rtcrtpreceiver, rtcrtpsender
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtp import RtpPacket
 from aiortc.utils import uint16_add, uint16_gt
 
@@ -15,6 +16,8 @@ ASK_AGAIN = 0.05
 """Seconds after which a packet that was asked for is asked for once more."""
 WAIT = 0.5
 """Seconds that pictures wait for one before them."""
+LEAST = 400_000
+"""Bits a second that a sender is always allowed: its own measure of loss says when even that is too much."""
 HISTORY = 1024
 """Packets that are kept to be sent again, and looked back for."""
 
@@ -25,6 +28,7 @@ def mend() -> None:
     """In aiortc, which asks for all that is missing whenever more is, lets pictures wait for seconds, and has no setting."""
     rtcrtpreceiver.NackGenerator = Requests
     rtcrtpreceiver.JitterBuffer = _buffer
+    rtcrtpreceiver.RemoteBitrateEstimator = Estimate
     rtcrtpsender.RTP_HISTORY_SIZE = HISTORY
 
 
@@ -52,6 +56,19 @@ class Requests:
         for one in self.missing:
             self._open[one] = (self._open[one][0], now)
         return bool(self.missing)
+
+
+class Estimate(RemoteBitrateEstimator):
+    """What the way in can carry. A busy processor looks like a full network, and what is allowed grows by 8 % a second."""
+
+    def add(
+        self, arrival_time_ms: int, abs_send_time: int, payload_size: int, ssrc: int
+    ) -> tuple[int, list[int]] | None:
+        estimate = super().add(arrival_time_ms, abs_send_time, payload_size, ssrc)
+        if estimate is None:
+            return None
+        bitrate = self.rate_control.current_bitrate = max(estimate[0], LEAST)
+        return bitrate, estimate[1]
 
 
 class Burst(JitterFrame):
