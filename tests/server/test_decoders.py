@@ -16,6 +16,7 @@ from av.error import FFmpegError
 
 from sidestream.config_live import ServerLimits
 from sidestream.server import decoders
+from sidestream.server.losses import Burst
 
 WIDTH, HEIGHT = 128, 96
 PIXELS = WIDTH * HEIGHT
@@ -65,6 +66,21 @@ def test_a_picture_of_the_largest_size_is_decoded_and_one_above_it_is_not():
     assert decoded("VP8", vp8(), PIXELS - 1) == 0
     assert decoded("H264", h264() * 2, PIXELS) >= 1
     assert decoded("H264", h264() * 2, PIXELS // 2) == 0
+
+
+def test_of_pictures_that_come_at_once_the_newest_is_used_and_builds_upon_the_others():
+    encoder, built = Vp8Encoder(), []
+    for number in range(3):
+        frame = picture()
+        frame.pts = number * 3000
+        for plane in frame.planes:
+            plane.update(bytes([40 * (number + 1)]) * plane.buffer_size)
+        built.append(JitterFrame(b"".join(map(vp8_depayload, encoder.encode(frame)[0])), 3000))
+    decoders.bound(PIXELS)
+    decoder = rtcrtpreceiver.get_decoder(codec("VP8"))
+    (newest,) = decoder.decode(Burst(built))
+    assert isinstance(newest, VideoFrame)
+    assert abs(int(newest.to_ndarray()[: HEIGHT // 2].mean()) - 120) < 8
 
 
 def test_what_says_that_it_is_enormous_never_reaches_the_decoder():

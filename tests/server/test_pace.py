@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream.server.pace import JUMP, MOST_HELD, Ages, CaptureClock, Pace
+from sidestream.server.pace import JUMP, MOST_HELD, WINDOW, Ages, CaptureClock, Pace
 
 
 def test_delays_on_the_way_do_not_shake_the_time_of_capture():
@@ -28,6 +28,17 @@ def test_a_stream_whose_times_begin_anew_is_followed():
     clock.captured(500, 1000)
     assert clock.captured(0, 1001) == pytest.approx(1001)
     assert clock.captured(0.05, 1001.05 + JUMP / 2) <= 1001.05 + JUMP / 2
+
+
+def test_a_stream_whose_clock_stood_still_is_soon_believed_again():
+    """A sender that is starved loses sound, and its times do not tell: what comes then is not old, but after a gap."""
+    clock = CaptureClock()
+    for n in range(50):
+        clock.captured(n / 50, 100 + n / 50)
+    assert clock.captured(1, 101.4) == pytest.approx(101)
+    ages = [101.4 + n / 50 - clock.captured(1 + n / 50, 101.4 + n / 50) for n in range(250)]
+    assert ages[-1] == pytest.approx(0)
+    assert sum(age > 0.1 for age in ages) / 50 <= 2 * WINDOW
 
 
 def test_an_early_picture_waits_for_its_usual_age_and_a_late_one_goes_at_once():

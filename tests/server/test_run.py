@@ -21,7 +21,7 @@ from sidestream.cli import main
 from sidestream.cli_live import told_name
 from sidestream.config_live import ServerConfig
 from sidestream.errors import ConfigError
-from sidestream.server import decoders, peer, run
+from sidestream.server import decoders, losses, peer, run
 
 
 def test_a_port_that_is_taken_is_refused_in_a_sentence():
@@ -85,6 +85,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, over_tls: bool, toke
     assert seen == [200]
     assert ("#token=" in said[0]) == (token == "random")  # nobody else knows that one yet
     assert getattr(rtcrtpreceiver.get_decoder, "func", None) is decoders.decoder
+    assert rtcrtpreceiver.NackGenerator is losses.Requests
     assert studio.closed and studio.state.health == "draining"
 
 

@@ -12,6 +12,8 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av.frame import Frame
 
+from sidestream.server.losses import Burst
+
 KEY_HEAD = 10
 """Bytes at the front of a VP8 key frame, with its size at their end (RFC 6386, section 9.1)."""
 
@@ -25,7 +27,21 @@ def decoder(codec: RTCRtpCodecParameters, *, pixels: int) -> Decoder:
     made = codecs.get_decoder(codec)
     if isinstance(made, H264Decoder | Vp8Decoder):
         made.codec.options = {"max_pixels": str(pixels)}
-    return _Vp8(made, pixels) if isinstance(made, Vp8Decoder) else made
+        return _Newest(_Vp8(made, pixels) if isinstance(made, Vp8Decoder) else made)
+    return made
+
+
+class _Newest(Decoder):
+    """Pictures that come late, several at once, are decoded all, for each builds upon those before; one is used."""
+
+    def __init__(self, inner: Decoder) -> None:
+        self._inner = inner
+
+    def decode(self, encoded_frame: JitterFrame) -> list[Frame]:
+        if isinstance(encoded_frame, Burst):
+            for earlier in encoded_frame.earlier:
+                self._inner.decode(earlier)
+        return self._inner.decode(encoded_frame)
 
 
 class _Vp8(Decoder):

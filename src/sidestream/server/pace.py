@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 JUMP = 1.0
 """A stream whose times step by more seconds than this has begun anew."""
-RELAX = 0.002
-"""Seconds a second by which an estimate drifts back, so that clocks may run apart."""
+WINDOW = 2.0
+"""Seconds that what arrived with the least delay is believed for, twice that at most: clocks run apart, or stand still
+while a machine is short of breath."""
 MOST_HELD = 0.04
 """A picture that is early waits so long at most."""
 SMOOTH = 0.1
@@ -19,19 +20,21 @@ REMEMBERED = 300
 class CaptureClock:
     """Turns a stream's own times into ours: what arrived with the least delay tells how the two clocks differ."""
 
-    _offset: float | None = None
-    _last: float = 0.0
+    _least: float | None = None
+    """Of the window before this one and of this one, as `_newer` of this one alone."""
+    _newer: float = 0.0
+    _since: float = 0.0
 
     def captured(self, seconds: float, arrived: float) -> float:
         """When the frame of this stream time was captured, at the latest its arrival."""
         offset = arrived - seconds
-        if self._offset is None or abs(offset - self._offset) > JUMP:
-            self._offset = offset
-        else:
-            relaxed = self._offset + RELAX * max(0.0, arrived - self._last)
-            self._offset = min(offset, relaxed)
-        self._last = arrived
-        return seconds + self._offset
+        if self._least is None or abs(offset - self._least) > JUMP:
+            self._least, self._newer, self._since = offset, offset, arrived
+        elif arrived - self._since > WINDOW:
+            self._least, self._newer, self._since = self._newer, offset, arrived
+        self._newer = min(self._newer, offset)
+        self._least = min(self._least, self._newer)
+        return seconds + self._least
 
 
 @dataclass

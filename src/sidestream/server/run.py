@@ -14,7 +14,7 @@ import uvicorn
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
 from sidestream.errors import ConfigError
 from sidestream.live.studio import Studio
-from sidestream.server import decoders, peer, security, tls
+from sidestream.server import decoders, losses, peer, security, tls
 from sidestream.server.app import build
 from sidestream.server.protocol import bounded
 from sidestream.server.security import Guard, Policy
@@ -44,6 +44,7 @@ def serve(
         peer.reach_this_machine()
     peer.raise_bitrates()
     decoders.bound(limits.received_pixels)
+    losses.mend()
     opened = studio()
     try:
         sessions = Sessions(opened, config, base, limits=limits)
