@@ -22,7 +22,7 @@ from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, fp8, kernels, openvino, zoo
+from sidestream.models import components, fp8, kernels, norms, openvino, zoo
 from sidestream.models.autoencoder import stride_of
 from sidestream.models.compile import INDUCTOR, Background, Faster, as_it_is, compiled
 from sidestream.models.components import Components
@@ -33,6 +33,8 @@ from sidestream.models.instruct.template import Template
 from sidestream.models.lanes import Lanes
 from sidestream.render import SCRATCH_ROWS
 
+STEPS = (3,)
+"""Which argument of `denoiser.py: Denoiser.advance` all rows share."""
 COMPILERS = ["g++", "clang++", "c++"]
 
 M = TypeVar("M", bound=nn.Module)
@@ -114,9 +116,12 @@ def _converter(found: Loaded, config: ModelConfig) -> Faster:
     """Of encoder and U-Net alone: what works on pictures is as fast or faster as it is (docs/lab-notes.md)."""
     parts, template = found.parts, template_of(found.parts)
     vision_size = config.vision_size or found.entry.vision_size
-    denoiser = Denoiser(_wide(parts.unet), parts.scheduler, stride_of(parts.vae))
+    stride = stride_of(parts.vae)
+    denoiser = Denoiser(_wide(parts.unet), parts.scheduler, stride, normed=norms.by_sums)
     encoder = LeanEncoder(_wide(parts.text_encoder), template, vision_size)
-    functions = (denoiser.advance, denoiser.read, encoder.encode, encoder.read)
+    functions = (denoiser.read, encoder.encode, encoder.read)
+    wide = {one.__qualname__: openvino.Wide(one) for one in functions}
+    wide[denoiser.advance.__qualname__] = openvino.Wide(denoiser.advance, STEPS)
     settings = (
         dict(parts.unet.config),
         parts.text_encoder.config.to_json_string(),
@@ -125,7 +130,7 @@ def _converter(found: Loaded, config: ModelConfig) -> Faster:
     )
     return openvino.Converter(
         parts.unet.dtype,
-        {function.__qualname__: function for function in functions},
+        wide,
         disk.folder("openvino"),
         _identity(settings, parts.unet, parts.text_encoder),
     )

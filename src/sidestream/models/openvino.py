@@ -31,6 +31,9 @@ MOST_WEIGHTS = 500_000_000
 """Of a model: graphs hold weights of their own, one set for every shape."""
 PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "f32"}
 
+HALVES = 2
+"""Of a batch, computed beside each other: cores then wait for each other once a batch, not once an operation."""
+
 _tracing = threading.Lock()
 _made: list[Path | None] = []
 """By this process, those read from disk included."""
@@ -46,13 +49,22 @@ def available() -> bool:
 
 
 @dataclass(frozen=True)
+class Wide:
+    """A function with weights in float32: what is traced is then free of casts."""
+
+    function: Callable[..., torch.Tensor]
+    common: tuple[int, ...] = ()
+    """Places of arguments that all rows of a batch share; of the others each row has its own."""
+
+
+@dataclass(frozen=True)
 class Converter:
     """Makes graphs of those of a model's functions that it knows; every other one stays as it is."""
 
     dtype: torch.dtype
     """Of the computation, and of what comes out."""
-    wide: Mapping[str, Callable[..., torch.Tensor]]
-    """The functions by their qualified names, with weights in float32: what is traced is then free of casts."""
+    wide: Mapping[str, Wide]
+    """The functions by their qualified names."""
     folder: Path | None
     """Where graphs are kept, since making one takes seconds; None: nowhere."""
     identity: str
@@ -64,11 +76,11 @@ class Converter:
             return function
         return cast(Callable[P, R], Converted(name, self))
 
-    @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self, parts: int) -> dict[str, Any]:
         return {
             "INFERENCE_PRECISION_HINT": PRECISIONS[self.dtype],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "NUM_STREAMS": parts,
             "PERFORMANCE_HINT": "LATENCY",
         }
 
@@ -99,19 +111,29 @@ class Converted:
         return self._graphs[shapes](given).to(self._converter.dtype)
 
     def _graph(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> _Graph:
-        path = self._converter.path(self._name, given)
-        compiled = _kept(path, self._converter.settings)
+        own = self._own(args)
+        rows = {len(tensor) for tensor, its in zip(given, own, strict=True) if its}
+        parts = _parts(rows)
+        settings, path = self._converter.settings(parts), self._converter.path(self._name, given)
+        compiled = _kept(path, settings)
         if compiled is None:
-            compiled = self._compiled(args, given)
+            taken = iter(own)
+            part = mapped(args, lambda one: one[: len(one) // parts] if next(taken) else one)
+            compiled = _core().compile_model(self._model(part), "CPU", settings)
             if path is not None:
                 disk.keep(path, _bytes(compiled), suffix=SUFFIX, most_bytes=MOST_BYTES)
         _made.append(path)
-        return _Graph(compiled)
+        return _Graph(compiled, own, parts)
 
-    def _compiled(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> Any:
+    def _own(self, args: tuple[Any, ...]) -> list[bool]:
+        """Of each tensor, whether rows have their own."""
+        common = self._converter.wide[self._name].common
+        return [place not in common for place, one in enumerate(args) for _ in leaves(one)]
+
+    def _model(self, args: tuple[Any, ...]) -> Any:
         import openvino
 
-        flat = _Flat(self._converter.wide[self._name], args)
+        flat, given = _Flat(self._converter.wide[self._name].function, args), leaves(args)
         # What was made in inference mode cannot be traced.
         with _tracing, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,24 +146,45 @@ class Converted:
                     f"OpenVINO cannot convert {self._name} ({type(error).__name__}): leave --compile out"
                 ) from error
         assert len(model.inputs) == len(given)
-        return _core().compile_model(model, "CPU", self._converter.settings)
+        return model
+
+
+def _parts(rows: set[int]) -> int:
+    """In how many equal ones a batch is computed; rows that are not as many everywhere are none."""
+    whole = len(rows) != 1 or rows.pop() % HALVES != 0 or torch.get_num_threads() < HALVES
+    return 1 if whole else HALVES
 
 
 class _Graph:
-    def __init__(self, compiled: Any) -> None:
-        self._request = compiled.create_infer_request()
-        self._shape: tuple[int, ...] = tuple(compiled.output(0).shape)
+    """Computes the parts of a batch beside each other."""
+
+    def __init__(self, compiled: Any, own: Sequence[bool], parts: int) -> None:
+        self._requests = [compiled.create_infer_request() for _ in range(parts)]
+        self._own = own
+        rows, *rest = compiled.output(0).shape
+        self._shape: tuple[int, ...] = (rows * parts, *rest)
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, given: Sequence[torch.Tensor]) -> torch.Tensor:
         import openvino
 
         result = torch.empty(self._shape)
-        output = openvino.Tensor(result.numpy(), shared_memory=True)
-        arrays = [_plain(tensor).numpy() for tensor in given]
+        parts = len(self._requests)
+        plain = [_plain(tensor) for tensor in given]
+        cut = [
+            tensor.chunk(parts) if own else [tensor] * parts
+            for tensor, own in zip(plain, self._own, strict=True)
+        ]
+        shares = [[tensor.numpy() for tensor in share] for share in zip(*cut, strict=True)]
         with self._one_at_a_time:
-            self._request.set_output_tensor(0, output)
-            self._request.infer(arrays, share_inputs=True)
+            for request, share, part in zip(
+                self._requests, shares, result.chunk(parts), strict=True
+            ):
+                output = openvino.Tensor(part.numpy(), shared_memory=True)
+                request.set_output_tensor(0, output)
+                request.start_async(share, share_inputs=True)
+            for request in self._requests:
+                request.wait()
         return result
 
 
