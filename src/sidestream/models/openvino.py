@@ -6,7 +6,7 @@ import hashlib
 import io
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -19,12 +19,13 @@ from torch import nn
 
 from sidestream import disk
 from sidestream.errors import EngineError
+from sidestream.models import int8
 from sidestream.models.trees import leaves, mapped
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SUFFIX = ".blob"
+SUFFIX, RANGES = ".blob", ".ranges"
 MOST_BYTES = 2 << 30
 """On disk; of nano's, a graph takes 1 to 15 MB."""
 MOST_WEIGHTS = 500_000_000
@@ -55,6 +56,8 @@ class Wide:
     function: Callable[..., torch.Tensor]
     common: tuple[int, ...] = ()
     """Places of arguments that all rows of a batch share; of the others each row has its own."""
+    shown: Callable[[], Iterable[tuple[Any, ...]]] | None = None
+    """Gives examples of its arguments where it is to compute in eight bits; they say how large numbers get."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,16 @@ class Converter:
             "PERFORMANCE_HINT": "LATENCY",
         }
 
-    def path(self, name: str, given: Sequence[torch.Tensor]) -> Path | None:
+    def path(
+        self, name: str, given: Sequence[torch.Tensor] = (), suffix: str = SUFFIX
+    ) -> Path | None:
         if self.folder is None:
             return None
         shapes = [(tuple(tensor.shape), str(tensor.dtype)) for tensor in given]
-        known = (name, shapes, self.dtype, self.identity, torch.get_num_threads(), _here())
-        return self.folder / (hashlib.sha256(repr(known).encode()).hexdigest()[:32] + SUFFIX)
+        short = self.wide[name].shown is not None
+        settings = (self.dtype, short, torch.get_num_threads())
+        known = (name, shapes, settings, self.identity, _here())
+        return self.folder / (hashlib.sha256(repr(known).encode()).hexdigest()[:32] + suffix)
 
 
 class Converted:
@@ -98,6 +105,7 @@ class Converted:
     def __init__(self, name: str, converter: Converter) -> None:
         self._name = name
         self._converter = converter
+        self._wide = converter.wide[name]
         self._graphs: dict[tuple[torch.Size, ...], _Graph] = {}
         self._making = threading.Lock()
 
@@ -119,7 +127,10 @@ class Converted:
         if compiled is None:
             taken = iter(own)
             part = mapped(args, lambda one: one[: len(one) // parts] if next(taken) else one)
-            compiled = _core().compile_model(self._model(part), "CPU", settings)
+            model = self._model(part)
+            if self._wide.shown is not None:
+                int8.shorten(model, self._ranges(self._wide.shown))
+            compiled = _core().compile_model(model, "CPU", settings)
             if path is not None:
                 disk.keep(path, _bytes(compiled), suffix=SUFFIX, most_bytes=MOST_BYTES)
         _made.append(path)
@@ -127,13 +138,26 @@ class Converted:
 
     def _own(self, args: tuple[Any, ...]) -> list[bool]:
         """Of each tensor, whether rows have their own."""
-        common = self._converter.wide[self._name].common
+        common = self._wide.common
         return [place not in common for place, one in enumerate(args) for _ in leaves(one)]
+
+    def _ranges(self, shown: Callable[[], Iterable[tuple[Any, ...]]]) -> int8.Ranges:
+        """Of all shapes; found once and kept beside the graphs."""
+        path = self._converter.path(self._name, suffix=RANGES)
+        content = disk.kept(path) if path else None
+        found = int8.from_bytes(content) if content else None
+        if found is None:
+            examples = list(shown())
+            given = ([_plain(one).numpy() for one in leaves(example)] for example in examples)
+            found = int8.observed(self._model(examples[0]), _exact, given)
+            if path is not None:
+                disk.keep(path, int8.to_bytes(found), suffix=RANGES, most_bytes=MOST_BYTES)
+        return found
 
     def _model(self, args: tuple[Any, ...]) -> Any:
         import openvino
 
-        flat, given = _Flat(self._converter.wide[self._name].function, args), leaves(args)
+        flat, given = _Flat(self._wide.function, args), leaves(args)
         # What was made in inference mode cannot be traced.
         with _tracing, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -214,6 +238,10 @@ def _core() -> Any:
     import openvino
 
     return openvino.Core()
+
+
+def _exact(model: Any) -> Any:
+    return _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def _kept(path: Path | None, settings: dict[str, Any]) -> Any:
