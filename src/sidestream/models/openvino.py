@@ -120,7 +120,7 @@ class Converted:
 
     def _graph(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> _Graph:
         own = self._own(args)
-        rows = {len(tensor) for tensor, its in zip(given, own, strict=True) if its}
+        rows = {len(one) if one.dim() else 1 for one, its in zip(given, own, strict=True) if its}
         parts = _parts(rows)
         settings, path = self._converter.settings(parts), self._converter.path(self._name, given)
         compiled = _kept(path, settings)
