@@ -1,7 +1,7 @@
 """What number formats cost in quality: python benchmarks/fp8.py [--records FILE] [CLIP].
 
 Of the text states, the cosine to those in float32, over all tokens and the worst of them; of the frames, the PSNR to
-those in float32. On frames that we drew, or of a clip. Eight bits are emulated where the device has none. The table is
+those in float32. On frames that we drew, or of a clip. Eight-bit floats are emulated where the device has none, eight-bit integers need OpenVINO. The table is
 drawn from the records.
 """
 
@@ -38,6 +38,7 @@ PROMPTS = (
 EXACT = ModelConfig(dtype="float32")
 FORMATS = {
     "bfloat16": ModelConfig(dtype="bfloat16"),
+    "int8, the rest bfloat16": ModelConfig(dtype="bfloat16", compile=True, int8=True),
     "fp8, the rest float32": ModelConfig(dtype="float32", fp8=True),
     "fp8, the rest bfloat16": ModelConfig(dtype="bfloat16", fp8=True),
 }

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import shutil
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from torch import nn
 
-from sidestream import disk
+from sidestream import graphs
 from sidestream.adapter import checkpoint, detail
 from sidestream.adapter.detail import TemporalDetail
 from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, fp8, kernels, openvino, zoo
+from sidestream.models import components, fp8, kernels, zoo
 from sidestream.models.autoencoder import stride_of
 from sidestream.models.compile import INDUCTOR, Background, Faster, as_it_is, compiled
 from sidestream.models.components import Components
-from sidestream.models.denoiser import Denoiser
 from sidestream.models.dreamlite import DreamLite
-from sidestream.models.instruct.encoder import LeanEncoder
 from sidestream.models.instruct.template import Template
 from sidestream.models.lanes import Lanes
 from sidestream.render import SCRATCH_ROWS
 
 COMPILERS = ["g++", "clang++", "c++"]
 
-M = TypeVar("M", bound=nn.Module)
 Adapter = TemporalLLLite | TemporalDetail
 
 
@@ -71,6 +64,8 @@ def build(
 
     `backend` is what compiles where a certain one is wanted; `behind`: while frames go on uncompiled.
     """
+    if config.int8:
+        graphs.check_int8(pick_device(config.device), config)
     found = load(name, config)
     background = Background() if config.compile and behind else None
     lanes = Lanes.on(
@@ -84,7 +79,11 @@ def build(
 
 def _faster(found: Loaded, config: ModelConfig, backend: str | None) -> Faster:
     """By OpenVINO on a CPU, where that is here and suits the model; else by torch."""
-    if backend is None and _suits_openvino(found, config):
+    hooked = isinstance(found.adapter, TemporalLLLite)
+    suits = graphs.suits(found.parts, config, hooked=hooked)
+    if config.int8 and not suits:
+        raise ConfigError(graphs.NO_INT8)
+    if backend is None and suits:
         return _converter(found, config)
     if backend is None:
         _check_compiler(found.parts.unet.device)
@@ -92,13 +91,10 @@ def _faster(found: Loaded, config: ModelConfig, backend: str | None) -> Faster:
     return partial(compiled, backend=backend or INDUCTOR)
 
 
-def _suits_openvino(found: Loaded, config: ModelConfig) -> bool:
-    """Small models on a CPU, without the paper's kind of adapter: a graph would not see what is written to that."""
-    unet, text_encoder = found.parts.unet, found.parts.text_encoder
-    weights = sum(one.numel() for part in (unet, text_encoder) for one in part.parameters())
-    known = unet.device.type == "cpu" and unet.dtype in openvino.PRECISIONS and not config.fp8
-    fits = weights <= openvino.MOST_WEIGHTS and not isinstance(found.adapter, TemporalLLLite)
-    return known and fits and openvino.available()
+def _converter(found: Loaded, config: ModelConfig) -> Faster:
+    vision_size = config.vision_size or found.entry.vision_size
+    pixels = found.entry.pixels if config.int8 else None
+    return graphs.converter(found.parts, template_of(found.parts), vision_size, pixels=pixels)
 
 
 def _check_compiler(device: torch.device) -> None:
@@ -108,40 +104,6 @@ def _check_compiler(device: torch.device) -> None:
             "there is nothing to compile with on this CPU: install OpenVINO (pip install openvino) "
             "or a C++ compiler, or leave --compile out"
         )
-
-
-def _converter(found: Loaded, config: ModelConfig) -> Faster:
-    """Of encoder and U-Net alone: what works on pictures is as fast or faster as it is (docs/lab-notes.md)."""
-    parts, template = found.parts, template_of(found.parts)
-    vision_size = config.vision_size or found.entry.vision_size
-    denoiser = Denoiser(_wide(parts.unet), parts.scheduler, stride_of(parts.vae))
-    encoder = LeanEncoder(_wide(parts.text_encoder), template, vision_size)
-    functions = (denoiser.advance, denoiser.read, encoder.encode, encoder.read)
-    settings = (
-        dict(parts.unet.config),
-        parts.text_encoder.config.to_json_string(),
-        dict(parts.scheduler),
-        (vision_size, template.prefix_ids, template.buckets),
-    )
-    return openvino.Converter(
-        parts.unet.dtype,
-        {function.__qualname__: function for function in functions},
-        disk.folder("openvino"),
-        _identity(settings, parts.unet, parts.text_encoder),
-    )
-
-
-def _identity(settings: tuple[object, ...], *modules: nn.Module) -> str:
-    found = hashlib.sha256(repr(settings).encode())
-    for module in modules:
-        for name, tensor in module.state_dict().items():
-            found.update(name.encode())
-            found.update(tensor.float().contiguous().numpy().data)
-    return found.hexdigest()
-
-
-def _wide(module: M) -> M:
-    return nn.Module.to(deepcopy(module), dtype=torch.float32)  # type: ignore[return-value]
 
 
 def load(name: str, config: ModelConfig) -> Loaded:

@@ -59,6 +59,7 @@ def parse(arguments: Sequence[str]) -> Command:
         compile=own.compile,
         capture=own.capture,
         fp8=own.fp8,
+        int8=own.int8,
         flow_threads=own.flow_threads,
         offline=own.offline,
         revision=own.revision,

@@ -21,7 +21,7 @@ from sidestream.errors import EngineError
 from sidestream.models import openvino
 from sidestream.models.compile import Background
 from sidestream.models.lanes import Lane
-from sidestream.models.openvino import Converter
+from sidestream.models.openvino import Converter, Wide
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class Model:
         self.ran += 1
         return (given.left @ self.weight + given.right).relu() * more[0].float()
 
+    def rows(self, given: Pair, shift: torch.Tensor) -> torch.Tensor:
+        return (given.left @ self.weight + given.right).relu() + shift
+
     def two(self, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return given @ self.weight, given
 
@@ -55,7 +58,8 @@ def converter(
     dtype: torch.dtype = torch.float32,
     identity: str = "weights",
 ) -> Converter:
-    return Converter(dtype, {model.mixed.__qualname__: model.mixed}, folder, identity)
+    wide = Wide(model.mixed, common=(0, 1))
+    return Converter(dtype, {model.mixed.__qualname__: wide}, folder, identity)
 
 
 def test_a_graph_computes_the_same_for_every_shape():
@@ -66,6 +70,17 @@ def test_a_graph_computes_the_same_for_every_shape():
         args = given(rows)
         torch.testing.assert_close(graph(*args), model.mixed(*args))
     assert openvino.made() - before == 2
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [1, 4, 5])
+def test_a_batch_in_halves_is_the_same_batch(rows: int, threads: int, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    model = Model()
+    wide = {model.rows.__qualname__: Wide(model.rows, common=(1,))}
+    graph = Converter(torch.float32, wide, None, "weights")(model.rows)
+    args = Pair(torch.randn(rows, 3, 8), torch.randn(rows, 1, 1)), torch.randn(rows, 3, 8)[:1]
+    torch.testing.assert_close(graph(*args), model.rows(*args))
 
 
 def test_results_of_two_calls_do_not_share_memory():
@@ -195,9 +210,9 @@ def test_a_signal_finds_a_stack_when_graphs_are_gone():
     """A process of its own, since what goes wrong ends it."""
     script = (
         "import gc, os, signal, torch\n"
-        "from sidestream.models.openvino import Converter\n"
+        "from sidestream.models.openvino import Converter, Wide\n"
         "def square(x): return x @ x\n"
-        "graph = Converter(torch.float32, {'square': square}, None, '')(square)\n"
+        "graph = Converter(torch.float32, {'square': Wide(square, common=(0,))}, None, '')(square)\n"
         "graph(torch.ones(4, 4)), graph(torch.ones(5, 5))\n"
         "del graph; gc.collect()\n"
         "signal.signal(signal.SIGTERM, lambda *_: print('told'))\n"

@@ -76,7 +76,10 @@ def of_loop(
 
 def work_of_stages(bench: Bench, config: StreamConfig) -> dict[str, Work]:
     """Of one batch in the middle of a stream. Counted uncompiled: what is compiled cannot be looked into."""
-    with bench.loaded(compile=False) as stylizer, stylizer.open(PROMPT, config) as opened:
+    with (
+        bench.loaded(compile=False, int8=False) as stylizer,
+        stylizer.open(PROMPT, config) as opened,
+    ):
         _in_turn(stylizer, opened, WARM_BATCHES * bench.batch, Spans())
         counting = WorkSpans()
         _in_turn(stylizer, opened, bench.batch, counting)

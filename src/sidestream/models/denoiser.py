@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from sidestream.config import Size
 from sidestream.errors import ModelError
 from sidestream.models.folding import DoublingConv
+from sidestream.models.norms import Normed, as_it_is
 from sidestream.sampler import euler, sigmas
 from sidestream.types import TextState
 
@@ -39,11 +40,20 @@ class Steps:
 class Denoiser:
     """Owns the U-Net and its constants per (K, size)."""
 
-    def __init__(self, unet: DreamLiteUNetModel, scheduler: Mapping[str, Any], stride: int) -> None:
+    def __init__(
+        self,
+        unet: DreamLiteUNetModel,
+        scheduler: Mapping[str, Any],
+        stride: int,
+        *,
+        normed: Normed = as_it_is,
+    ) -> None:
+        """`normed`: how group norms are computed."""
         _check_supported(unet)
         self.unet: Any = unet
         self.scheduler = scheduler
         self.stride = stride
+        self._normed = normed
         self._steps: dict[tuple[int, Size], Steps] = {}
         self._readers = [block.attn2 for block in _transformer_blocks(unet)]
         self._places = {id(attention): place for place, attention in enumerate(self._readers)}
@@ -115,12 +125,12 @@ class Denoiser:
                 hidden = block.downsamplers[0](hidden)
                 passed.append(hidden)
 
-        hidden = _resnet(unet.mid_block.resnets[0], hidden, next(times))
+        hidden = self._resnet(unet.mid_block.resnets[0], hidden, next(times))
         for transformer, resnet in zip(
             unet.mid_block.attentions, unet.mid_block.resnets[1:], strict=True
         ):
             hidden = self._transformer(transformer, hidden, text.kv, bias)
-            hidden = _resnet(resnet, hidden, next(times))
+            hidden = self._resnet(resnet, hidden, next(times))
 
         for block in unet.up_blocks:
             for resnet, transformer in _layers(block):
@@ -129,7 +139,7 @@ class Denoiser:
             if block.upsamplers is not None:
                 hidden = next(doublings)(hidden)
 
-        hidden = unet.conv_out(F.silu(unet.conv_norm_out(hidden)))
+        hidden = unet.conv_out(F.silu(self._normed(unet.conv_norm_out, hidden)))
         return hidden[..., : latents_BCHW.shape[-1]]
 
     def _layer(
@@ -141,15 +151,21 @@ class Denoiser:
         kv: torch.Tensor,
         bias: torch.Tensor,
     ) -> torch.Tensor:
-        hidden = _resnet(resnet, hidden, time_BC)
+        hidden = self._resnet(resnet, hidden, time_BC)
         return hidden if transformer is None else self._transformer(transformer, hidden, kv, bias)
+
+    def _resnet(self, block: Any, hidden_BCHW: torch.Tensor, time_BC: torch.Tensor) -> torch.Tensor:
+        inner = block.conv1(F.silu(self._normed(block.norm1, hidden_BCHW)))
+        inner = block.conv2(F.silu(self._normed(block.norm2, inner, time_BC)))
+        outer = hidden_BCHW if block.conv_shortcut is None else block.conv_shortcut(hidden_BCHW)
+        return inner.add_(outer)
 
     def _transformer(
         self, transformer: Any, hidden_BCHW: torch.Tensor, kv: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
         batch, channels, height, width = hidden_BCHW.shape
         tokens = (
-            transformer.norm(hidden_BCHW)
+            self._normed(transformer.norm, hidden_BCHW)
             .permute(0, 2, 3, 1)
             .reshape(batch, height * width, channels)
         )
@@ -233,13 +249,6 @@ def _attend(
 
 def _norm(norm: Any, hidden: torch.Tensor) -> torch.Tensor:
     return F.rms_norm(hidden, norm.weight.shape, norm.weight, norm.eps)
-
-
-def _resnet(block: Any, hidden_BCHW: torch.Tensor, time_BC: torch.Tensor) -> torch.Tensor:
-    inner = block.conv1(F.silu(block.norm1(hidden_BCHW))).add_(time_BC[:, :, None, None])
-    inner = block.conv2(F.silu(block.norm2(inner)))
-    outer = hidden_BCHW if block.conv_shortcut is None else block.conv_shortcut(hidden_BCHW)
-    return inner.add_(outer)
 
 
 def _layers(block: Any) -> Iterator[tuple[Any, Any]]:

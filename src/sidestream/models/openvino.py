@@ -6,7 +6,7 @@ import hashlib
 import io
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -19,17 +19,21 @@ from torch import nn
 
 from sidestream import disk
 from sidestream.errors import EngineError
+from sidestream.models import int8
 from sidestream.models.trees import leaves, mapped
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SUFFIX = ".blob"
+SUFFIX, RANGES = ".blob", ".ranges"
 MOST_BYTES = 2 << 30
 """On disk; of nano's, a graph takes 1 to 15 MB."""
 MOST_WEIGHTS = 500_000_000
 """Of a model: graphs hold weights of their own, one set for every shape."""
 PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "f32"}
+
+HALVES = 2
+"""Of a batch, computed beside each other: cores then wait for each other once a batch, not once an operation."""
 
 _tracing = threading.Lock()
 _made: list[Path | None] = []
@@ -46,13 +50,24 @@ def available() -> bool:
 
 
 @dataclass(frozen=True)
+class Wide:
+    """A function with weights in float32: what is traced is then free of casts."""
+
+    function: Callable[..., torch.Tensor]
+    common: tuple[int, ...] = ()
+    """Places of arguments that all rows of a batch share; of the others each row has its own."""
+    shown: Callable[[], Iterable[tuple[Any, ...]]] | None = None
+    """Gives examples of its arguments where it is to compute in eight bits; they say how large numbers get."""
+
+
+@dataclass(frozen=True)
 class Converter:
     """Makes graphs of those of a model's functions that it knows; every other one stays as it is."""
 
     dtype: torch.dtype
     """Of the computation, and of what comes out."""
-    wide: Mapping[str, Callable[..., torch.Tensor]]
-    """The functions by their qualified names, with weights in float32: what is traced is then free of casts."""
+    wide: Mapping[str, Wide]
+    """The functions by their qualified names."""
     folder: Path | None
     """Where graphs are kept, since making one takes seconds; None: nowhere."""
     identity: str
@@ -64,20 +79,24 @@ class Converter:
             return function
         return cast(Callable[P, R], Converted(name, self))
 
-    @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self, parts: int) -> dict[str, Any]:
         return {
             "INFERENCE_PRECISION_HINT": PRECISIONS[self.dtype],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "NUM_STREAMS": parts,
             "PERFORMANCE_HINT": "LATENCY",
         }
 
-    def path(self, name: str, given: Sequence[torch.Tensor]) -> Path | None:
+    def path(
+        self, name: str, given: Sequence[torch.Tensor] = (), suffix: str = SUFFIX
+    ) -> Path | None:
         if self.folder is None:
             return None
         shapes = [(tuple(tensor.shape), str(tensor.dtype)) for tensor in given]
-        known = (name, shapes, self.dtype, self.identity, torch.get_num_threads(), _here())
-        return self.folder / (hashlib.sha256(repr(known).encode()).hexdigest()[:32] + SUFFIX)
+        short = self.wide[name].shown is not None
+        settings = (self.dtype, short, torch.get_num_threads())
+        known = (name, shapes, settings, self.identity, _here())
+        return self.folder / (hashlib.sha256(repr(known).encode()).hexdigest()[:32] + suffix)
 
 
 class Converted:
@@ -86,6 +105,7 @@ class Converted:
     def __init__(self, name: str, converter: Converter) -> None:
         self._name = name
         self._converter = converter
+        self._wide = converter.wide[name]
         self._graphs: dict[tuple[torch.Size, ...], _Graph] = {}
         self._making = threading.Lock()
 
@@ -99,19 +119,45 @@ class Converted:
         return self._graphs[shapes](given).to(self._converter.dtype)
 
     def _graph(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> _Graph:
-        path = self._converter.path(self._name, given)
-        compiled = _kept(path, self._converter.settings)
+        own = self._own(args)
+        rows = {len(one) if one.dim() else 1 for one, its in zip(given, own, strict=True) if its}
+        parts = _parts(rows)
+        settings, path = self._converter.settings(parts), self._converter.path(self._name, given)
+        compiled = _kept(path, settings)
         if compiled is None:
-            compiled = self._compiled(args, given)
+            taken = iter(own)
+            part = mapped(args, lambda one: one[: len(one) // parts] if next(taken) else one)
+            model = self._model(part)
+            if self._wide.shown is not None:
+                int8.shorten(model, self._ranges(self._wide.shown))
+            compiled = _core().compile_model(model, "CPU", settings)
             if path is not None:
                 disk.keep(path, _bytes(compiled), suffix=SUFFIX, most_bytes=MOST_BYTES)
         _made.append(path)
-        return _Graph(compiled)
+        return _Graph(compiled, own, parts)
 
-    def _compiled(self, args: tuple[Any, ...], given: Sequence[torch.Tensor]) -> Any:
+    def _own(self, args: tuple[Any, ...]) -> list[bool]:
+        """Of each tensor, whether rows have their own."""
+        common = self._wide.common
+        return [place not in common for place, one in enumerate(args) for _ in leaves(one)]
+
+    def _ranges(self, shown: Callable[[], Iterable[tuple[Any, ...]]]) -> int8.Ranges:
+        """Of all shapes; found once and kept beside the graphs."""
+        path = self._converter.path(self._name, suffix=RANGES)
+        content = disk.kept(path) if path else None
+        found = int8.from_bytes(content) if content else None
+        if found is None:
+            examples = list(shown())
+            given = ([_plain(one).numpy() for one in leaves(example)] for example in examples)
+            found = int8.observed(self._model(examples[0]), _exact, given)
+            if path is not None:
+                disk.keep(path, int8.to_bytes(found), suffix=RANGES, most_bytes=MOST_BYTES)
+        return found
+
+    def _model(self, args: tuple[Any, ...]) -> Any:
         import openvino
 
-        flat = _Flat(self._converter.wide[self._name], args)
+        flat, given = _Flat(self._wide.function, args), leaves(args)
         # What was made in inference mode cannot be traced.
         with _tracing, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,24 +170,45 @@ class Converted:
                     f"OpenVINO cannot convert {self._name} ({type(error).__name__}): leave --compile out"
                 ) from error
         assert len(model.inputs) == len(given)
-        return _core().compile_model(model, "CPU", self._converter.settings)
+        return model
+
+
+def _parts(rows: set[int]) -> int:
+    """In how many equal ones a batch is computed; rows that are not as many everywhere are none."""
+    whole = len(rows) != 1 or rows.pop() % HALVES != 0 or torch.get_num_threads() < HALVES
+    return 1 if whole else HALVES
 
 
 class _Graph:
-    def __init__(self, compiled: Any) -> None:
-        self._request = compiled.create_infer_request()
-        self._shape: tuple[int, ...] = tuple(compiled.output(0).shape)
+    """Computes the parts of a batch beside each other."""
+
+    def __init__(self, compiled: Any, own: Sequence[bool], parts: int) -> None:
+        self._requests = [compiled.create_infer_request() for _ in range(parts)]
+        self._own = own
+        rows, *rest = compiled.output(0).shape
+        self._shape: tuple[int, ...] = (rows * parts, *rest)
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, given: Sequence[torch.Tensor]) -> torch.Tensor:
         import openvino
 
         result = torch.empty(self._shape)
-        output = openvino.Tensor(result.numpy(), shared_memory=True)
-        arrays = [_plain(tensor).numpy() for tensor in given]
+        parts = len(self._requests)
+        plain = [_plain(tensor) for tensor in given]
+        cut = [
+            tensor.chunk(parts) if own else [tensor] * parts
+            for tensor, own in zip(plain, self._own, strict=True)
+        ]
+        shares = [[tensor.numpy() for tensor in share] for share in zip(*cut, strict=True)]
         with self._one_at_a_time:
-            self._request.set_output_tensor(0, output)
-            self._request.infer(arrays, share_inputs=True)
+            for request, share, part in zip(
+                self._requests, shares, result.chunk(parts), strict=True
+            ):
+                output = openvino.Tensor(part.numpy(), shared_memory=True)
+                request.set_output_tensor(0, output)
+                request.start_async(share, share_inputs=True)
+            for request in self._requests:
+                request.wait()
         return result
 
 
@@ -171,6 +238,10 @@ def _core() -> Any:
     import openvino
 
     return openvino.Core()
+
+
+def _exact(model: Any) -> Any:
+    return _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def _kept(path: Path | None, settings: dict[str, Any]) -> Any:
