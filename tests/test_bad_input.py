@@ -153,7 +153,7 @@ def test_a_folder_that_is_only_read(run, clip):
     ("flags", "code", "sentence"),
     [
         (("--prompt", "   "), 2, "the prompt is empty, got '   '"),
-        (("--prompt", "x" * 401), 2, "has 401 characters, more than the 400 characters or 128"),
+        (("--prompt", "x" * 401), 2, "has 401 characters, more than the 400 that are read"),
         ((), 2, "Give --prompt, --cues or --like"),
         ((*PROMPT, "--cues", "a.txt"), 2, "--prompt and --cues both say"),
         (("--cues", "absent.txt"), 2, "the cue file absent.txt cannot be read"),

@@ -12,7 +12,7 @@ from sidestream.console import EXIT_CODES, Printer, counted, stopping
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError
 from sidestream.models import zoo
-from sidestream.models.instruct.template import clean
+from sidestream.models.instruct.reader import Reader
 from sidestream.parsing import prompt_of
 from sidestream.recipe import Recipe
 
@@ -93,8 +93,8 @@ def told_name(model: str) -> str:
 
 
 def serve(command: Serve, printer: Printer) -> int:
-    zoo.find(command.model, command.loading.revision)
-    prompt = clean(command.prompt)
+    entry = zoo.find(command.model, command.loading.revision)
+    prompt = Reader(entry, command.loading.revision).read(command.prompt)
     config = command.server
     token = config.token or os.environ.get("SIDESTREAM_TOKEN")
     try:

@@ -9,11 +9,11 @@ import traceback
 from collections.abc import Callable
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
-from sidestream.errors import FullError
+from sidestream.errors import ConfigError, FullError
 from sidestream.live.studio import Health, Seat, State, Studio
 from sidestream.server.forms import Change
 from sidestream.server.line import Line
-from sidestream.server.refusal import Refusal
+from sidestream.server.refusal import Refusal, impossible
 from sidestream.server.security import is_loopback
 from sidestream.server.session import Session
 from sidestream.types import Controls
@@ -159,6 +159,8 @@ class Sessions:
             # The studio has fewer seats than we were told, or frees one later: nobody's turn yet.
             self.line.enter(ticket, 0, self.clock())
             raise
+        except ConfigError as error:
+            raise impossible(error) from error
 
     async def _drop(self, session: Session) -> None:
         try:
