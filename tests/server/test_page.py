@@ -103,6 +103,36 @@ def test_a_new_prompt_shows_in_the_pixels_and_is_acknowledged(page):
     assert page.inner_text("#history").strip() == "all red"
 
 
+def test_a_prompt_that_is_refused_is_taken_back_and_said(browser):
+    words = "document.getElementById('noticeText').textContent"
+    long = f"all red {'and nothing else ' * 20}"
+    server = fake().start()
+    try:
+        with opened(browser, server) as page:
+            go_live(page)
+            page.fill("#prompt", long)
+            page.keyboard.press("Enter")
+            see(page, is_red)
+            until(page, "document.querySelector('#history button')")
+            page.fill("#prompt", "unreadable")
+            page.keyboard.press("Enter")
+            until(page, f"{words}.includes('the prompt has 400 tokens')")
+            assert not page.query_selector(".field.pending")
+            assert page.input_value("#prompt") == page.inner_text("#history") == long.strip()
+            page.fill("#prompt", "a draft")
+            server.kill()
+            server.start()
+            until(page, "!sidestream.link.live")
+            until(page, LIVE)
+            see(page, is_red)
+            page.fill("#prompt", " ")
+            page.keyboard.press("Enter")
+            until(page, f"{words}.includes('The prompt is empty')")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    finally:
+        server.kill()
+
+
 def test_a_prompt_fades_in_as_slowly_as_one_likes(page):
     go_live(page)
     see(page, is_inverted)
