@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -290,13 +291,34 @@ def test_a_terminal_gets_a_drawn_table_and_a_bar():
     assert "3/12" in screen.getvalue() and "fps" in screen.getvalue()
 
 
-def test_the_second_signal_does_what_it_always_does():
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), stopping() as caught:
-        signal.raise_signal(signal.SIGINT)
-        assert caught == [signal.SIGINT]
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize(
+    ("number", "stop"),
+    [
+        (signal.SIGINT, KeyboardInterrupt),
+        (signal.SIGTERM, SystemExit),
+        (signal.SIGHUP, SystemExit),
+    ],
+)
+def test_the_second_signal_stops_what_is_done(number: signal.Signals, stop: type[BaseException]):
+    before = signal.getsignal(number)
+    with pytest.raises(stop), stopping() as caught:
+        signal.raise_signal(number)
+        assert caught == [number]
+        try:
+            signal.raise_signal(number)
+        finally:
+            assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is before
+
+
+def test_a_terminal_that_is_closed_means_nothing_to_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping() as caught:
+            signal.raise_signal(signal.SIGHUP)
+        assert caught == []
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_interrupt_while_the_model_is_loaded(clip: Path, capsys):
@@ -324,7 +346,9 @@ class Interrupted:
         return self.nano.open(*given)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_the_file_and_is_told(nano, clip, tmp_path, capsys, number, code):
     out = tmp_path / "out.mp4"
     stylizer = nullcontext(Interrupted(nano, number))
@@ -353,6 +377,44 @@ def test_a_running_process_ends_its_file(tmp_path: Path, number: signal.Signals,
     assert told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
     assert len(list(open_source(out, strict=True))) == int(told[1])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_leaves_nothing_behind(nano, clip, tmp_path, number, code):
+    out, parts = tmp_path / "out.mp4", list[Path]()
+
+    @contextmanager
+    def opened(*given: object):
+        with nano.open(*given) as stream:
+            run = stream.run
+
+            def twice(frames: object):
+                for styled in run(frames):
+                    parts.extend(tmp_path.glob("*.part.mp4"))
+                    signal.raise_signal(number)
+                    signal.raise_signal(number)
+                    yield styled
+
+            stream.run = twice
+            yield stream
+
+    stylizer = SimpleNamespace(built=nano.built, open=opened)
+    before = sorted(tmp_path.iterdir())
+    arguments = ["stylize", str(clip), str(out), "--prompt", "x", *SMALL]
+    assert main(arguments, load=lambda name, config: nullcontext(stylizer)) == code
+    assert len(parts) == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("arguments", [("models", "--json", "-"), ("--version",), ("--help",)])
+def test_what_nobody_reads_ends_quietly(arguments: tuple[str, ...]):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "sidestream", *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 141
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
 
 
 def shown_until(screen: int, pattern: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,7 +24,7 @@ from sidestream.console import (
     quiet_libraries,
     stopping,
 )
-from sidestream.errors import INTERRUPTED, SidestreamError
+from sidestream.errors import INTERRUPTED, UNREAD, SidestreamError
 from sidestream.flags import (
     Bench,
     Command,
@@ -57,7 +58,16 @@ def main(
     studio: OpenStudio | None = None,
 ) -> int:
     """Runs a command and returns its exit code; `load` stands in for Stylizer.load, `studio` for open_studio."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _obey(sys.argv[1:] if arguments is None else arguments, load, studio)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+
+
+def _obey(arguments: Sequence[str], load: Load | None, studio: OpenStudio | None) -> int:
     if list(arguments) == ["--version"]:
         print(f"sidestream {__version__}")
         return 0

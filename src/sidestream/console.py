@@ -7,14 +7,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from sidestream.errors import INTERRUPTED, TERMINATED, ConfigError, SinkError
+from sidestream.errors import HUNG_UP, INTERRUPTED, TERMINATED, ConfigError, SinkError
 
 STDOUT = Path("-")
-EXIT_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+EXIT_CODES = {
+    signal.SIGINT: INTERRUPTED,
+    signal.SIGTERM: TERMINATED,
+    signal.SIGHUP: HUNG_UP,
+}
 
 Progress = Callable[[int, int | None], None]
 """Told how many frames are done and how many are expected, where that is known."""
@@ -171,22 +175,38 @@ def _figures(figures: Mapping[str, float]) -> str:
 
 @contextmanager
 def stopping() -> Generator[list[signal.Signals]]:
-    """Notes the first signal to stop in place of obeying it; the second does what it always does."""
+    """Notes the first signal to stop in place of obeying it; the second stops what is done, the third the process."""
     caught: list[signal.Signals] = []
 
-    def note(number: int, frame: object) -> None:
-        caught.append(signal.Signals(number))
-        restore()
+    def note(number: signal.Signals) -> None:
+        caught.append(number)
+        if len(caught) == 2:
+            restored.close()
+            # An exception, not the end of the process: what is unfinished goes away as it does after an error.
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(EXIT_CODES[number])
 
-    def restore() -> None:
+    with ExitStack() as restored:
+        restored.enter_context(signalled(note))
+        yield caught
+
+
+@contextmanager
+def signalled(note: Callable[[signal.Signals], object]) -> Generator[None]:
+    """Signals to stop are told to `note`; a terminal that is closed means nothing to what `nohup` started."""
+    numbers = [
+        one
+        for one in EXIT_CODES
+        if one != signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN
+    ]
+    before = {
+        one: signal.signal(one, lambda number, frame: note(signal.Signals(number)))
+        for one in numbers
+    }
+    try:
+        yield
+    finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-    before = {number: signal.signal(number, note) for number in EXIT_CODES}
-    try:
-        yield caught
-    finally:
-        restore()
 
 
 def quiet_libraries() -> None:

@@ -455,6 +455,17 @@ async def test_a_session_has_room_for_few_connections(house: House):
     assert str(most) in answers[-1].json()["message"]
 
 
+async def test_who_is_in_a_hurry_waits_for_nobody(house: House):
+    await house.caller().call(Camera())
+    house.sessions.limits = ServerLimits(drain_seconds=60)
+    draining = asyncio.create_task(house.sessions.drain())
+    await until(lambda: house.sessions.draining)
+    house.sessions.hurried = True
+    async with asyncio.timeout(20):
+        await draining
+    assert len(house.sessions) == 0
+
+
 async def test_draining_tells_everybody_and_ends_within_its_time(house: House):
     caller = house.caller()
     await caller.call(Camera())

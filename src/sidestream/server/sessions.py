@@ -40,6 +40,8 @@ class Sessions:
         self.clock = clock
         self.line = Line(limits)
         self.draining = False
+        self.hurried = False
+        """Nobody is waited for any more."""
         self.counts: dict[str, int] = {"opened": 0, "closed": 0, "refused": 0, "failed": 0}
         self.seats = config.seats
         self._interpolate = config.interpolate
@@ -135,7 +137,7 @@ class Sessions:
         for session in self._open.values():
             session.tell({"type": "draining", "reason": "The server is being restarted."})
         end = time.monotonic() + self.limits.drain_seconds
-        while self._open and time.monotonic() < end:
+        while self._open and not self.hurried and time.monotonic() < end:
             await asyncio.sleep(TICK)
             await self.tick()
         leaving = [self.close(one, "The server was stopped.") for one in list(self._open.values())]
