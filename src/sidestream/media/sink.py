@@ -94,11 +94,18 @@ class VideoSink:
             self.discard()
             return
         self._open = False
-        with self.disk():
-            self._writer.close()
-            if self._output.faststart:
-                self._move_index()
-            self._publish()
+        try:
+            with self.disk():
+                self._writer.close()
+                if self._output.faststart:
+                    self._move_index()
+                self._publish()
+        except SinkError:
+            raise
+        except BaseException:
+            with suppress(OSError):
+                self._part.discard()
+            raise
 
     def discard(self) -> None:
         """Leaves nothing behind."""
