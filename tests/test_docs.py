@@ -59,6 +59,15 @@ def test_commands_in_the_readme_run_as_printed(nano, tmp_path, capsys, monkeypat
     assert [(one.code, one.err) for one in done] == [(0, "")] * 5
 
 
+def test_commands_in_the_readme_run_in_order_in_one_folder():
+    """Those for a camera cannot run here: none has the name of what another one made."""
+    made = re.findall(
+        r"^sidestream (?:stylize \S+|render \S+|live .+ --also) (\S+)", README, re.MULTILINE
+    )
+    assert len(made) == len(set(made)) == 6
+    assert README.index("# cues.txt") < README.index("--cues cues.txt")
+
+
 def test_the_command_reference_is_what_help_says():
     written = (ROOT / "docs" / "cli.md").read_text("utf-8")
     assert written == runpy.run_path(str(ROOT / "docs" / "cli.py"))["document"]()
