@@ -60,7 +60,7 @@ def test_a_folder_is_a_model_and_has_no_adapter_of_its_own(cache, capsys):
     zoo.announce.cache_clear()
     built = build(str(folder), ModelConfig())
     assert built.engine.adapter is None
-    assert "licensed unknown" in capsys.readouterr().err
+    assert "of unknown licence" in capsys.readouterr().err
 
 
 def test_an_adapter_file_is_loaded_and_says_what_it_dropped(tmp_path):

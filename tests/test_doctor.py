@@ -10,7 +10,7 @@ import pytest
 from sidestream import doctor
 from sidestream.cli import main
 from sidestream.errors import ModelError
-from sidestream.models import zoo
+from sidestream.models import components, zoo
 
 
 def broken(name: str, config: object):
@@ -101,10 +101,10 @@ def test_weights_that_are_on_this_machine_are_found(tmp_path, monkeypatch: pytes
         (snapshot / part).mkdir(parents=True)
         (snapshot / part / "model.safetensors").touch()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert not doctor.is_here(zoo.find("owner/model"))
+    assert not components.is_here(zoo.find("owner/model"))
     (snapshot / "text_encoder").mkdir()
     (snapshot / "text_encoder" / "model.safetensors").touch()
-    assert doctor.is_here(zoo.find("owner/model"))
+    assert components.is_here(zoo.find("owner/model"))
 
 
 def test_nano_is_really_run(nano):

@@ -149,8 +149,8 @@ def load(name: str, config: ModelConfig) -> Loaded:
     dtype = pick_dtype(config.dtype, device)
     note = fp8.check(device, dtype) if config.fp8 else ""
     entry = zoo.find(name, config.revision)
-    zoo.announce(entry.name, entry.licence)
     parts = _components(entry, config, device, dtype)
+    zoo.announce(entry.name, entry.licence)
     adapter, notes = _adapter(entry, config, parts)
     if config.fp8:
         fp8.shorten(parts)

@@ -150,7 +150,7 @@ def render(command: Render, printer: Printer, load: Load) -> int:
 
 
 def models(printer: Printer) -> int:
-    from sidestream.doctor import is_here
+    from sidestream.models.components import is_here
 
     rows = [
         {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sidestream.config import ModelConfig, Size
-from sidestream.errors import ModelError, SidestreamError
+from sidestream.errors import SidestreamError
 from sidestream.models import components, zoo
 from sidestream.report import LIBRARIES, versions
 
@@ -71,17 +71,6 @@ def checks(load: Load, libraries: Sequence[str] = LIBRARIES) -> list[Check]:
 
 def nano_works(found: Sequence[Check]) -> bool:
     return any(check.name == "nano" and check.state == "works" for check in found)
-
-
-def is_here(entry: zoo.Entry) -> bool:
-    """Whether a model can be loaded without a download."""
-    if not isinstance(entry.weights, zoo.Remote):
-        return True
-    try:
-        folder = components.download(entry.weights.repository, entry.weights.revision, offline=True)
-    except ModelError:
-        return False
-    return all(any((folder / part).glob("*.safetensors")) for part in components.CLASSES)
 
 
 def library(name: str) -> Check:
@@ -180,7 +169,7 @@ def disk(free: int) -> Check:
 
 
 def weights(entry: zoo.Entry) -> Check:
-    if is_here(entry):
+    if components.is_here(entry):
         return Check(entry.name, "works", "on this machine")
     from huggingface_hub.constants import HF_HUB_CACHE
 
