@@ -6,6 +6,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import sys
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,8 @@ from sidestream.models.lanes import Lanes
 from sidestream.render import SCRATCH_ROWS
 
 COMPILERS = ["g++", "clang++", "c++"]
+SLOW = "compiling takes minutes on this CPU"
+WITHOUT = ", for a small model seconds with OpenVINO: pip install openvino"
 
 M = TypeVar("M", bound=nn.Module)
 Adapter = TemporalLLLite | TemporalDetail
@@ -88,6 +91,8 @@ def _faster(found: Loaded, config: ModelConfig, backend: str | None) -> Faster:
         return _converter(found, config)
     if backend is None:
         _check_compiler(found.parts.unet.device)
+        if found.parts.unet.device.type == "cpu":
+            sys.stderr.write(f"sidestream: {SLOW}{'' if openvino.available() else WITHOUT}\n")
         kernels.keep(found.entry.name, found.parts.unet.device)
     return partial(compiled, backend=backend or INDUCTOR)
 

@@ -168,7 +168,7 @@ class ModelConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
-    """Compile the model, so that it runs faster: takes seconds for every new size. On a CPU, pip install openvino first."""
+    """Compile the model, so that it runs faster: takes seconds for every new size, or minutes on a CPU without OpenVINO (pip install openvino)."""
     fp8: bool = False
     """Multiply in 8-bit floats in the encoder and the denoiser: for speed and memory on GPUs of the Hopper generation. Pictures differ a little, with nano by a PSNR of about 42 dB; a CPU only emulates it, slowly."""
     capture: bool = True
