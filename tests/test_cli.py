@@ -25,7 +25,7 @@ from sidestream import Stylizer
 from sidestream.cli import main
 from sidestream.config import OPERATING_POINTS, ModelConfig, Schedule, Size, StreamConfig
 from sidestream.config_live import ShowConfig
-from sidestream.console import Printer, progress_bar, stopping
+from sidestream.console import Printer, progress_bar, stopping, time_left
 from sidestream.cues import Cues
 from sidestream.media.open import open_source
 from sidestream.recipe import Again, FileOptions, Recipe
@@ -319,6 +319,27 @@ def test_a_terminal_that_is_closed_means_nothing_to_nohup():
         assert caught == []
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("done", "expected", "passed", "said"),
+    [
+        (8, 64, 1.0, ""),
+        (8, 64, 11.5, "0:01:20 left"),
+        (64, 64, 90.0, ""),
+        (8, None, 90.0, ""),
+    ],
+)
+def test_the_time_left_is_told_once_the_pace_is_known(done, expected, passed, said):
+    assert time_left(done, expected, passed) == said
+
+
+def test_loading_is_told_where_nobody_watches(clip: Path):
+    out = clip.parent / "out.mp4"
+    command = [sys.executable, "-m", "sidestream", "stylize", clip, out, "--prompt", "x", *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("sidestream: loading nano\n")
+    assert done.stdout.startswith("12 frames in ")
 
 
 def test_an_interrupt_while_the_model_is_loaded(clip: Path, capsys):

@@ -87,6 +87,15 @@ def test_a_pattern_into_a_file_at_a_steady_beat(live, tmp_path: Path):
     assert f"{out}: " in said and "shown restyled" in said
 
 
+def test_that_the_model_is_being_loaded_is_told_and_what_came_before_counted(live):
+    studio = InvertingStudio(State("starting"))
+    later(0.7, lambda: setattr(studio, "state", State("ok")))
+    code, said, report = live(PATTERN, "none", *INK, "--seconds", 1, studio=studio)
+    assert code == 0 and report["frames_before"] > 5
+    assert "sidestream: the model is being loaded\n" in said
+    assert f"{report['frames_before']} frames more came before the model was there" in said
+
+
 def test_where_nothing_is_restyled_there_is_no_file(live, tmp_path: Path):
     out = tmp_path / "out.mp4"
     code, said, report = live(PATTERN, out, *INK, "--seconds", 1, studio=InvertingStudio(seconds=9))

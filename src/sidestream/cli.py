@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sidestream import __version__
 from sidestream.cli_lab import bench, evaluate, metrics, train
-from sidestream.cli_live import live, serve
+from sidestream.cli_live import live, serve, told_name
 from sidestream.config import ModelConfig, StreamConfig
 from sidestream.console import (
     EXIT_CODES,
@@ -206,6 +206,7 @@ def _run(command: Command, printer: Printer, load: Load) -> int:
 def _load(model: str, config: ModelConfig) -> Stylizer:
     from sidestream.stylizer import Stylizer
 
+    complain(f"loading {told_name(model)}")
     quiet_libraries()
     return Stylizer.load(model, config)
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -20,6 +21,8 @@ EXIT_CODES = {
     signal.SIGHUP: HUNG_UP,
 }
 
+WORTH_SAYING = 3.0
+"""Seconds after which a run's pace says how long it will take."""
 Progress = Callable[[int, int | None], None]
 """Told how many frames are done and how many are expected, where that is known."""
 
@@ -111,16 +114,26 @@ def progress_bar() -> Generator[Progress]:
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TextColumn("{task.fields[fps]:.1f} fps"),
-        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[left]}"),
     )
     with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, fps=0.0)
+        task = bar.add_task("", total=None, fps=0.0, left="", visible=False)
 
         def show(done: int, expected: int | None) -> None:
-            fps = done / (time.perf_counter() - start)
-            bar.update(task, completed=done, total=expected, fps=fps)
+            passed = time.perf_counter() - start
+            left = time_left(done, expected, passed)
+            bar.update(
+                task, completed=done, total=expected, fps=done / passed, left=left, visible=True
+            )
 
         yield show
+
+
+def time_left(done: int, expected: int | None, passed: float) -> str:
+    """By the pace of the whole run, for frames come in batches; nothing before that says anything."""
+    if expected is None or done >= expected or passed < WORTH_SAYING:
+        return ""
+    return f"{timedelta(seconds=round((expected - done) * passed / done))} left"
 
 
 Told = Callable[[str, int, int, Mapping[str, float]], None]

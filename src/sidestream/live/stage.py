@@ -62,6 +62,8 @@ def set_up(
     out = _out(programme, intake, working)
     lanes = _lanes(stack, programme, out, status, limits)
     studio = stack.enter_context(closing(open_studio(working)))
+    if studio.state.health == "starting":
+        status.say("the model is being loaded")
     before = _wait(studio, intake, stop)
     seat = stack.enter_context(closing(studio.open(programme.controls)))
     desk = Desk(programme.cues, status.say)
