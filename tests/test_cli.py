@@ -181,7 +181,9 @@ def test_steadiness_is_shown_beside_sharpness(run: Runner, clip: Path, tmp_path:
     other = write_clip(tmp_path / "out.mp4", sliding(9, width=64, height=64))
     done = run("metrics", clip, other)
     assert done.code == 0
-    assert {"warping_error", "sobel", "hf_fft"} < set(done.out.splitlines()[0].split())
+    names = done.out.splitlines()[0].split()
+    assert {"warping_error", "sobel", "hf_fft"} < set(names)
+    assert [line.partition(":")[0] for line in done.out.splitlines()[2:]] == names
     assert "has 12 frames and" in done.err and "the first 9 of both are compared" in done.err
 
 

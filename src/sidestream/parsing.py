@@ -44,7 +44,6 @@ from sidestream.models import zoo
 from sidestream.models.instruct.template import clean
 from sidestream.recipe import Again, FileOptions, Recipe
 
-
 _BOX = str.maketrans("│╭╮╰╯─", "      ")
 _NO_NUMBER = re.compile(
     r"Error parsing (?P<flag>--[\w-]+):.*?"

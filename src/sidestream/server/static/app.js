@@ -334,7 +334,7 @@ function startRecording() {
   }, 250);
   const shown = (on) => {
     $("record").setAttribute("aria-pressed", String(on));
-    $("record").querySelector("span").textContent = on ? "Stop recording" : "Record";
+    $("record").querySelector("span").textContent = on ? "Recording" : "Record";
     $("recordingMark").hidden = !on;
   };
   shown(true);
@@ -348,7 +348,13 @@ $("stop").onclick = stop;
 $("share").onclick = async () => {
   if (!link?.session) return;
   const token = api.token ? `&token=${encodeURIComponent(api.token)}` : "";
-  await navigator.clipboard?.writeText(`${location.origin}/#session=${link.session}${token}`);
+  const address = `${location.origin}/#session=${link.session}${token}`;
+  try {
+    await navigator.clipboard.writeText(address);
+  } catch { // There is none but on pages by HTTPS or of this machine, and it may be refused.
+    window.prompt("The link for a second screen:", address);
+    return;
+  }
   $("share").textContent = "Copied";
   setTimeout(() => ($("share").textContent = "Copy a link for a second screen"), 2000);
 };
