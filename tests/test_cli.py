@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields
@@ -427,6 +429,31 @@ def test_a_second_signal_leaves_nothing_behind(nano, clip, tmp_path, number, cod
     assert main(arguments, load=lambda name, config: nullcontext(stylizer)) == code
     assert len(parts) == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_terminal_that_is_closed_ends_the_file_and_the_process(tmp_path: Path):
+    clip, out = write_clip(tmp_path / "in.mp4", sliding(16) * 25), tmp_path / "out.mp4"
+    command = ["-m", "sidestream", "stylize", clip, out, "--prompt", "x", *SMALL]
+    screen, terminal = os.openpty()
+
+    def own_terminal() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    with subprocess.Popen(
+        [sys.executable, *command],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=own_terminal,
+    ) as process:
+        os.close(terminal)
+        shown_until(screen, rb"\b[1-9]\d*/400")
+        os.close(screen)
+        assert process.wait(60) == 129
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+    assert 0 < len(list(open_source(out, strict=True))) < 400
 
 
 @pytest.mark.parametrize("arguments", [("models", "--json", "-"), ("--version",), ("--help",)])

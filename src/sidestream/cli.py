@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,11 +19,13 @@ from sidestream.console import (
     Printer,
     complain,
     counted,
+    hung_up,
     progress_bar,
     quiet_libraries,
+    silence,
     stopping,
 )
-from sidestream.errors import INTERRUPTED, UNREAD, SidestreamError
+from sidestream.errors import HUNG_UP, INTERRUPTED, UNREAD, SidestreamError
 from sidestream.flags import (
     Bench,
     Command,
@@ -63,8 +64,14 @@ def main(
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return UNREAD
+    except OSError:
+        closed = [stream for stream in (sys.stdout, sys.stderr) if hung_up(stream)]
+        if not closed:
+            raise
+        silence(*closed)
+        return HUNG_UP
 
 
 def _obey(arguments: Sequence[str], load: Load | None, studio: OpenStudio | None) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import sys
+import termios
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -77,6 +80,23 @@ class Printer:
 
 def complain(text: str) -> None:
     sys.stderr.write(f"sidestream: {plain(text)}\n")
+
+
+def hung_up(stream: TextIO) -> bool:
+    """Whether it is a terminal that was closed."""
+    try:
+        termios.tcgetattr(stream.fileno())
+    except termios.error as error:
+        return error.args[0] == errno.EIO
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def silence(*streams: TextIO) -> None:
+    """What is still to be written there goes nowhere, and says nothing of it when the process ends."""
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def plain(text: str) -> str:
