@@ -100,9 +100,7 @@ class VideoSink:
                 if self._output.faststart:
                     self._move_index()
                 self._publish()
-        except SinkError:
-            raise
-        except BaseException:
+        except (KeyboardInterrupt, SystemExit):  # told twice to stop; after an error it is kept
             with suppress(OSError):
                 self._part.discard()
             raise
