@@ -99,7 +99,7 @@ def huge(path: Path) -> None:
         (nothing, "there is no file"),
         (Path.mkdir, "has no pictures: give a folder with .bmp"),
         (empty, "is empty: give a video"),
-        (text, "cannot be read as a video or a picture"),
+        (text, "): give a video, a picture or a folder of pictures"),
         (noise, "cannot be read as a video or a picture"),
         (write_sound, "has no video stream"),
         (no_frames, "no picture of"),
@@ -126,7 +126,7 @@ def clip(tmp_path: Path) -> Path:
         ("absent/out.mp4", 4, "create it first"),
         ("out.xyz", 2, "unknown ending .xyz: use .gif, .jpeg, .jpg, .mkv, .mov, .mp4"),
         ("in.mp4", 2, "would replace the input"),
-        ("there.mp4", 4, "exists: give another name or ask to overwrite"),
+        ("there.mp4", 4, "exists: give another name or --overwrite"),
     ],
 )
 def test_outputs_that_cannot_be_written(refused, clip, tmp_path, target, code, sentence):
@@ -153,21 +153,32 @@ def test_a_folder_that_is_only_read(run, clip):
     ("flags", "code", "sentence"),
     [
         (("--prompt", "   "), 2, "the prompt is empty, got '   '"),
-        (("--prompt", "x" * 401), 2, "has 401 characters, more than the 400 characters or 128"),
+        (("--prompt", "x" * 401), 2, "has 401 characters, more than the 400 that are read"),
         ((), 2, "Give --prompt, --cues or --like"),
         ((*PROMPT, "--cues", "a.txt"), 2, "--prompt and --cues both say"),
         (("--cues", "absent.txt"), 2, "the cue file absent.txt cannot be read"),
         (("--like", "absent.mp4"), 3, "there is no file absent.mp4"),
         ((*PROMPT, "--model", "mega"), 5, "there is no model 'mega': give one of nano, dreamlite"),
+        ((*PROMPT, "--steps", "four"), 2, "--steps must be a whole number, got 'four'"),
+        ((*PROMPT, "--strength", "x"), 2, "--strength must be a number, got 'x'"),
+        ((*PROMPT, "--fit", "x"), 2, "--fit must be crop, pad, stretch or square, got 'x'"),
         ((*PROMPT, "--steps", "0"), 2, "steps must be from 1 to 8, got 0"),
         ((*PROMPT, "--steps", "99"), 2, "steps must be from 1 to 8, got 99"),
         ((*PROMPT, "--size", "500x320"), 2, "width must be a multiple of 32 from 32 to 2048, got"),
         ((*PROMPT, "--size", "500x320"), 2, "got 500: use 480 or 512"),
         ((*PROMPT, "--size", "big"), 2, "size must look like 512x288, got 'big'"),
-        ((*PROMPT, "--batch", "3"), 2, "batch must be one of (1, 2, 4, 8, 16), got 3"),
+        ((*PROMPT, "--batch", "3"), 2, "batch must be 1, 2, 4, 8 or 16, got 3"),
         ((*PROMPT, "--cond-every", "0"), 2, "--cond-every must be 1 or more, got 0"),
-        ((*PROMPT, "--hooks", "side_block"), 2, "hooks must be among"),
-        ((*PROMPT, "--point", "fast"), 2, "operating point must be one of ('default', 'paper'"),
+        (
+            (*PROMPT, "--hooks", "side_block"),
+            2,
+            "hooks must be among down_blocks, mid_block or up_blocks, got side_block",
+        ),
+        (
+            (*PROMPT, "--point", "fast"),
+            2,
+            "operating point must be default, paper, low_latency or quality",
+        ),
         ((*PROMPT, "--crf", "99"), 2, "crf must be from 0 to 51, got 99"),
         ((*PROMPT, "--start", "-1"), 2, "--start must be from 0 to 10000000, got -1.0"),
         ((*PROMPT, "--start", "nan"), 2, "--start must be from 0 to 10000000, got nan"),
@@ -334,7 +345,7 @@ def test_a_prompt_of_too_many_tokens(run, clip, tmp_path):
     """Only the model knows its tokens, so this one is refused once it is loaded."""
     done = run("stylize", clip, tmp_path / "out.mp4", "--prompt", "a b " * 99, *SMALL)
     assert done.code == 2
-    assert "characters and" in done.err and "128 tokens" in done.err
+    assert "has 198 tokens, more than the 128 that are read" in done.err
     assert list(tmp_path.iterdir()) == [clip]
 
 

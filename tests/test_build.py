@@ -15,7 +15,7 @@ from sidestream import ModelConfig, Stylizer
 from sidestream.adapter import checkpoint
 from sidestream.build import build
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import openvino, twin, zoo
+from sidestream.models import kernels, openvino, twin, zoo
 
 COMMIT = "0" * 40
 
@@ -60,7 +60,7 @@ def test_a_folder_is_a_model_and_has_no_adapter_of_its_own(cache, capsys):
     zoo.announce.cache_clear()
     built = build(str(folder), ModelConfig())
     assert built.engine.adapter is None
-    assert "licensed unknown" in capsys.readouterr().err
+    assert "of unknown licence" in capsys.readouterr().err
 
 
 def test_an_adapter_file_is_loaded_and_says_what_it_dropped(tmp_path):
@@ -104,3 +104,15 @@ def test_without_anything_that_compiles_a_sentence_says_what_to_install(monkeypa
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ConfigError, match="install OpenVINO"):
         build("nano", ModelConfig(compile=True, device="cpu"))
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_that_compiling_takes_long_is_said_before_it_does(monkeypatch, capsys, here: bool):
+    monkeypatch.setattr(openvino, "available", lambda: here)
+    monkeypatch.setattr(openvino, "MOST_WEIGHTS", 0)
+    monkeypatch.setattr(kernels, "keep", lambda name, device: None)
+    monkeypatch.setenv("CXX", "sh")
+    build("nano", ModelConfig(compile=True, device="cpu")).close()
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("sidestream: compiling takes minutes on this CPU")
+    assert ("pip install openvino" in said) != here

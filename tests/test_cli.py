@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,7 +27,7 @@ from sidestream import Stylizer
 from sidestream.cli import main
 from sidestream.config import OPERATING_POINTS, ModelConfig, Schedule, Size, StreamConfig
 from sidestream.config_live import ShowConfig
-from sidestream.console import Printer, progress_bar, stopping
+from sidestream.console import Printer, progress_bar, stopping, time_left
 from sidestream.cues import Cues
 from sidestream.media.open import open_source
 from sidestream.recipe import Again, FileOptions, Recipe
@@ -180,7 +183,9 @@ def test_steadiness_is_shown_beside_sharpness(run: Runner, clip: Path, tmp_path:
     other = write_clip(tmp_path / "out.mp4", sliding(9, width=64, height=64))
     done = run("metrics", clip, other)
     assert done.code == 0
-    assert {"warping_error", "sobel", "hf_fft"} < set(done.out.splitlines()[0].split())
+    names = done.out.splitlines()[0].split()
+    assert {"warping_error", "sobel", "hf_fft"} < set(names)
+    assert [line.partition(":")[0] for line in done.out.splitlines()[2:]] == names
     assert "has 12 frames and" in done.err and "the first 9 of both are compared" in done.err
 
 
@@ -290,13 +295,55 @@ def test_a_terminal_gets_a_drawn_table_and_a_bar():
     assert "3/12" in screen.getvalue() and "fps" in screen.getvalue()
 
 
-def test_the_second_signal_does_what_it_always_does():
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), stopping() as caught:
-        signal.raise_signal(signal.SIGINT)
-        assert caught == [signal.SIGINT]
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize(
+    ("number", "stop"),
+    [
+        (signal.SIGINT, KeyboardInterrupt),
+        (signal.SIGTERM, SystemExit),
+        (signal.SIGHUP, SystemExit),
+    ],
+)
+def test_the_second_signal_stops_what_is_done(number: signal.Signals, stop: type[BaseException]):
+    before = signal.getsignal(number)
+    with pytest.raises(stop), stopping() as caught:
+        signal.raise_signal(number)
+        assert caught == [number]
+        try:
+            signal.raise_signal(number)
+        finally:
+            assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is before
+
+
+def test_a_terminal_that_is_closed_means_nothing_to_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping() as caught:
+            signal.raise_signal(signal.SIGHUP)
+        assert caught == []
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("done", "expected", "passed", "said"),
+    [
+        (8, 64, 1.0, ""),
+        (8, 64, 11.5, "0:01:20 left"),
+        (64, 64, 90.0, ""),
+        (8, None, 90.0, ""),
+    ],
+)
+def test_the_time_left_is_told_once_the_pace_is_known(done, expected, passed, said):
+    assert time_left(done, expected, passed) == said
+
+
+def test_loading_is_told_where_nobody_watches(clip: Path):
+    out = clip.parent / "out.mp4"
+    command = [sys.executable, "-m", "sidestream", "stylize", clip, out, "--prompt", "x", *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("sidestream: loading nano\n")
+    assert done.stdout.startswith("12 frames in ")
 
 
 def test_an_interrupt_while_the_model_is_loaded(clip: Path, capsys):
@@ -324,7 +371,9 @@ class Interrupted:
         return self.nano.open(*given)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_the_file_and_is_told(nano, clip, tmp_path, capsys, number, code):
     out = tmp_path / "out.mp4"
     stylizer = nullcontext(Interrupted(nano, number))
@@ -353,6 +402,69 @@ def test_a_running_process_ends_its_file(tmp_path: Path, number: signal.Signals,
     assert told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
     assert len(list(open_source(out, strict=True))) == int(told[1])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_leaves_nothing_behind(nano, clip, tmp_path, number, code):
+    out, parts = tmp_path / "out.mp4", list[Path]()
+
+    @contextmanager
+    def opened(*given: object):
+        with nano.open(*given) as stream:
+            run = stream.run
+
+            def twice(frames: object):
+                for styled in run(frames):
+                    parts.extend(tmp_path.glob("*.part.mp4"))
+                    signal.raise_signal(number)
+                    signal.raise_signal(number)
+                    yield styled
+
+            stream.run = twice
+            yield stream
+
+    stylizer = SimpleNamespace(built=nano.built, open=opened)
+    before = sorted(tmp_path.iterdir())
+    arguments = ["stylize", str(clip), str(out), "--prompt", "x", *SMALL]
+    assert main(arguments, load=lambda name, config: nullcontext(stylizer)) == code
+    assert len(parts) == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_terminal_that_is_closed_ends_the_file_and_the_process(tmp_path: Path):
+    clip, out = write_clip(tmp_path / "in.mp4", sliding(16) * 25), tmp_path / "out.mp4"
+    command = ["-m", "sidestream", "stylize", clip, out, "--prompt", "x", *SMALL]
+    screen, terminal = os.openpty()
+
+    def own_terminal() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    with subprocess.Popen(
+        [sys.executable, *command],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=own_terminal,
+    ) as process:
+        os.close(terminal)
+        shown_until(screen, rb"\b[1-9]\d*/400")
+        os.close(screen)
+        assert process.wait(60) == 129
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+    assert 0 < len(list(open_source(out, strict=True))) < 400
+
+
+@pytest.mark.parametrize("arguments", [("models", "--json", "-"), ("--version",), ("--help",)])
+def test_what_nobody_reads_ends_quietly(arguments: tuple[str, ...]):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "sidestream", *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 141
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
 
 
 def shown_until(screen: int, pattern: bytes) -> bytes:

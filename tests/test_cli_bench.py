@@ -52,15 +52,23 @@ def test_a_quick_look_takes_fewer_frames(run: Runner, tmp_path: Path):
     [
         (("--model", "nowhere"), 5, "there is no model 'nowhere'"),
         (("--frames", "0"), 2, "--frames must be from 1 to 1000000"),
+        (("--frames", "four"), 2, "--frames must be a whole number, got 'four'"),
         (("--rate", "0"), 2, "--rate must be from 0.1 to 1000"),
         (("--rounds", "0"), 2, "--rounds must be from 1 to 100"),
         (("--size", "100x64"), 2, "width must be a multiple of 32"),
-        (("--batch", "3"), 2, "--batch must be one of"),
+        (("--batch", "3"), 2, "--batch must be 1, 2, 4, 8 or 16"),
     ],
 )
 def test_a_measurement_that_cannot_be_made(capsys, asked: tuple[str, ...], code: int, said: str):
     assert main(["bench", "sustained", *asked], load=refuse_to_load) == code
     assert said in capsys.readouterr().err
+
+
+def test_a_measurement_that_there_is_not(capsys):
+    assert main(["bench", "nosuch"], load=refuse_to_load) == 2
+    said = capsys.readouterr().err
+    assert "what follows `bench` must be baseline, sustained," in said
+    assert said.endswith("or memory, got 'nosuch'\n") and said.count("\n") == 1
 
 
 @pytest.mark.gpu

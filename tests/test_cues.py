@@ -221,3 +221,10 @@ def test_a_file_remembers_its_cues(run: Runner, tmp_path: Path):
     assert run("stylize", clip, f"{tmp_path}/b/", "--like", tmp_path / "a").code == 0
     for path in sorted((tmp_path / "a").iterdir()):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_cues_after_the_end_are_told():
+    cues = Cues.parse(TEXT)
+    assert cues.unused(62.6) == []
+    assert cues.unused(62.5) == ["the cue at 62.5 s comes after the video's end at 62.5 s"]
+    assert len(cues.unused(1.0)) == 2

@@ -10,7 +10,7 @@ import pytest
 from sidestream import doctor
 from sidestream.cli import main
 from sidestream.errors import ModelError
-from sidestream.models import zoo
+from sidestream.models import components, zoo
 
 
 def broken(name: str, config: object):
@@ -29,6 +29,10 @@ def test_a_machine_that_runs_nano_is_well(capsys):
         "libx264",
         "libopus",
         "openvino",
+        "server",
+        "virtualcam",
+        "ndi",
+        "camera",
         "optical flow",
         "memory",
     } < set(found)
@@ -53,6 +57,18 @@ def test_a_machine_that_cannot_run_nano_is_not(capsys):
 def test_what_is_not_installed_and_not_needed_is_a_note(monkeypatch):
     monkeypatch.setattr(doctor, "versions", dict.fromkeys)
     assert doctor.openvino().state == "note"
+
+
+def test_what_is_live_is_looked_at_too(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    assert doctor.extra("server", ("json",), "run `serve`").state == "works"
+    missing = doctor.extra("server", ("json", "no_such_library"), "run `serve`")
+    assert (missing.state, missing.found) == ("note", "not installed: no_such_library")
+    assert missing.advice == "to run `serve`: pip install 'sidestream[server]'"
+    assert doctor.camera(tmp_path).found == "none"
+    (tmp_path / "video0").touch()
+    assert (doctor.camera(tmp_path).state, doctor.camera(tmp_path).found) == ("works", "video0")
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    assert doctor.camera(tmp_path).state == "note"
 
 
 def test_every_failure_comes_with_advice():
@@ -101,10 +117,10 @@ def test_weights_that_are_on_this_machine_are_found(tmp_path, monkeypatch: pytes
         (snapshot / part).mkdir(parents=True)
         (snapshot / part / "model.safetensors").touch()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert not doctor.is_here(zoo.find("owner/model"))
+    assert not components.is_here(zoo.find("owner/model"))
     (snapshot / "text_encoder").mkdir()
     (snapshot / "text_encoder" / "model.safetensors").touch()
-    assert doctor.is_here(zoo.find("owner/model"))
+    assert components.is_here(zoo.find("owner/model"))
 
 
 def test_nano_is_really_run(nano):

@@ -77,11 +77,31 @@ def test_a_pattern_into_a_file_at_a_steady_beat(live, tmp_path: Path):
         frames = list(source)
     times = [frame.seconds for frame in frames]
     assert np.allclose(np.diff(times), 0.05, atol=1e-3)
-    assert report["frames_out"] == len(frames) == report["sinks"][0]["written"]
+    assert report["frames_out"] >= len(frames) == report["sinks"][0]["written"]
+    came = report["frames_in"] + report["frames_missed"]
+    assert came == report["frames_shown"] + report["frames_dropped"]
+    assert f"{came} frames in " in said and f"{report['frames_dropped']} left out for" in said
     assert 30 <= len(frames) <= 41
     assert frames[5].pixels.shape == (192, 288, 3)  # the working size of nano for this shape
     assert report["frames_shown"] > 10 and report["latency_p50"] < report["latency_p95"] + 1e-9
     assert f"{out}: " in said and "shown restyled" in said
+
+
+def test_that_the_model_is_being_loaded_is_told_and_what_came_before_counted(live):
+    studio = InvertingStudio(State("starting"))
+    later(0.7, lambda: setattr(studio, "state", State("ok")))
+    code, said, report = live(PATTERN, "none", *INK, "--seconds", 1, studio=studio)
+    assert code == 0 and report["frames_before"] > 5
+    assert "sidestream: the model is being loaded\n" in said
+    assert f"{report['frames_before']} frames more came before the model was there" in said
+
+
+def test_where_nothing_is_restyled_there_is_no_file(live, tmp_path: Path):
+    out = tmp_path / "out.mp4"
+    code, said, report = live(PATTERN, out, *INK, "--seconds", 1, studio=InvertingStudio(seconds=9))
+    assert code == 0 and report["frames_shown"] == 0
+    assert f"{out}: 0 frames, for nothing was restyled, " in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_as_if_live_with_its_sound(live, tmp_path: Path, make_av):
@@ -161,7 +181,7 @@ def test_a_server_that_dies_and_returns_is_met_within_about_a_second(live, tmp_p
     assert report["reconnects"] >= 1
     assert returned[1] - returned[0] < 2.5
     assert report["frames_in"] > 60
-    assert len(levels(out)) == report["frames_out"] > 100  # the last picture was held
+    assert len(levels(out)) == report["sinks"][0]["written"] > 100  # the last picture was held
 
 
 def test_a_source_that_stalls_and_returns(live, tmp_path: Path):
@@ -175,8 +195,8 @@ def test_a_source_that_stalls_and_returns(live, tmp_path: Path):
     assert "the source is silent" in said and "source is back" in said
     assert report["reconnects"] >= 1
     found = levels(out)
-    assert len(found) == report["frames_out"] > 70
-    assert min(found[5:]) > 150  # 255 - 60 throughout: never black, and never the source
+    assert len(found) == report["sinks"][0]["written"] > 70
+    assert min(found) > 150  # 255 - 60 throughout: never black, and never the source
 
 
 @pytest.mark.parametrize(("taken", "handed_out"), [(False, (180, 320)), (True, (360, 640))])
@@ -217,7 +237,8 @@ def test_a_server_that_is_pushed_to_refuses_and_comes_back(live, tmp_path: Path)
     pushed, kept = report["sinks"]
     assert len(first.levels) >= 20 and len(second[0].levels) > 20
     assert pushed["reconnects"] >= 1 and pushed["dropped"] > 0
-    assert kept["written"] == report["frames_out"] and kept["dropped"] == 0
+    assert report["frames_out"] - 15 <= kept["written"] <= report["frames_out"]
+    assert kept["dropped"] == 0
     assert "/live/key" not in said + json.dumps(report)
     assert "rtmp://127.0.0.1" in said
 
@@ -323,7 +344,7 @@ def test_a_full_disk_ends_the_show_and_keeps_what_is_whole(tmp_path: Path):
         "live", "pattern:640x360", out, *INK, "--seconds", 60,
         preexec_fn=lambda: (
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
-            resource.setrlimit(resource.RLIMIT_FSIZE, (25_000, 25_000)),
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
         ),
     )  # fmt: skip
     _said, error = process.communicate(timeout=60)
@@ -342,7 +363,7 @@ def test_between_pictures_that_come_slowly_others_are_shown(live, tmp_path: Path
     assert f"{report['frames_between']} pictures between restyled ones" in said
     assert report["frames_shown"] < 16 and report["fps"] < 6
     found = levels(out)
-    assert len(found) == report["frames_out"]
+    assert len(found) == report["sinks"][0]["written"] > 60
 
 
 def test_lines_from_a_pipe_are_prompts_where_that_is_asked_for(tmp_path: Path):

@@ -133,7 +133,7 @@ def test_a_result_says_how_it_was_made(run: Runner, take: Path, tmp_path: Path):
     [
         (lambda take: None, ("--steps", 9), 2, "steps must be from 1 to 8"),
         (lambda take: None, ("--size", "100x64"), 2, "width must be a multiple of 32"),
-        (lambda take: None, ("--batch", 3), 2, "batch must be one of"),
+        (lambda take: None, ("--batch", 3), 2, "batch must be 1, 2, 4, 8 or 16"),
         (lambda take: None, ("--model", "mega"), 5, "there is no model 'mega'"),
         (lambda take: (take / CONTROLS).unlink(), (), 3, "cannot be read"),
         (lambda take: (take / SOURCE).unlink(), (), 3, "has no source.mp4"),
@@ -148,6 +148,12 @@ def test_a_result_says_how_it_was_made(run: Runner, take: Path, tmp_path: Path):
         ),
         (lambda take: (take / "settings.json").unlink(), (), 2, "holds no settings"),
         (lambda take: alter(take, model="evil/code"), (), 2, "give `--model` yourself"),
+        (
+            lambda take: alter(take, model="dreamlite-mobile"),
+            (),
+            5,
+            "give --model dreamlite-mobile",
+        ),
         (lambda take: alter(take, adapter="/tmp/evil.safetensors"), (), 2, "only a model's own"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from sidestream.adapter.temporal import TemporalLLLite, attach, randomise
 from sidestream.config import LIMITS, ModelConfig
 from sidestream.engine import Engine
 from sidestream.errors import ConfigError, ModelError
-from sidestream.models import components, fp8, kernels, zoo
+from sidestream.models import components, fp8, kernels, openvino, zoo
 from sidestream.models.autoencoder import stride_of
 from sidestream.models.compile import INDUCTOR, Background, Faster, as_it_is, compiled
 from sidestream.models.components import Components
@@ -28,6 +29,8 @@ from sidestream.models.lanes import Lanes
 from sidestream.render import SCRATCH_ROWS
 
 COMPILERS = ["g++", "clang++", "c++"]
+SLOW = "compiling takes minutes on this CPU"
+WITHOUT = ", for a small model seconds with OpenVINO: pip install openvino"
 
 Adapter = TemporalLLLite | TemporalDetail
 
@@ -87,6 +90,8 @@ def _faster(found: Loaded, config: ModelConfig, backend: str | None) -> Faster:
         return _converter(found, config)
     if backend is None:
         _check_compiler(found.parts.unet.device)
+        if found.parts.unet.device.type == "cpu":
+            sys.stderr.write(f"sidestream: {SLOW}{'' if openvino.available() else WITHOUT}\n")
         kernels.keep(found.entry.name, found.parts.unet.device)
     return partial(compiled, backend=backend or INDUCTOR)
 
@@ -111,8 +116,8 @@ def load(name: str, config: ModelConfig) -> Loaded:
     dtype = pick_dtype(config.dtype, device)
     note = fp8.check(device, dtype) if config.fp8 else ""
     entry = zoo.find(name, config.revision)
-    zoo.announce(entry.name, entry.licence)
     parts = _components(entry, config, device, dtype)
+    zoo.announce(entry.name, entry.licence)
     adapter, notes = _adapter(entry, config, parts)
     if config.fp8:
         fp8.shorten(parts)

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sidestream import __version__
 from sidestream.cli_lab import bench, evaluate, metrics, train
-from sidestream.cli_live import live, serve
+from sidestream.cli_live import live, serve, told_name
 from sidestream.config import ModelConfig, StreamConfig
 from sidestream.console import (
     EXIT_CODES,
     Printer,
     complain,
     counted,
+    hung_up,
     progress_bar,
     quiet_libraries,
+    silence,
     stopping,
 )
-from sidestream.errors import INTERRUPTED, SidestreamError
+from sidestream.errors import HUNG_UP, INTERRUPTED, UNREAD, SidestreamError
 from sidestream.flags import (
     Bench,
     Command,
@@ -57,7 +59,22 @@ def main(
     studio: OpenStudio | None = None,
 ) -> int:
     """Runs a command and returns its exit code; `load` stands in for Stylizer.load, `studio` for open_studio."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _obey(sys.argv[1:] if arguments is None else arguments, load, studio)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        silence(sys.stdout)
+        return UNREAD
+    except OSError:
+        closed = [stream for stream in (sys.stdout, sys.stderr) if hung_up(stream)]
+        if not closed:
+            raise
+        silence(*closed)
+        return HUNG_UP
+
+
+def _obey(arguments: Sequence[str], load: Load | None, studio: OpenStudio | None) -> int:
     if list(arguments) == ["--version"]:
         print(f"sidestream {__version__}")
         return 0
@@ -140,7 +157,7 @@ def render(command: Render, printer: Printer, load: Load) -> int:
 
 
 def models(printer: Printer) -> int:
-    from sidestream.doctor import is_here
+    from sidestream.models.components import is_here
 
     rows = [
         {
@@ -196,6 +213,7 @@ def _run(command: Command, printer: Printer, load: Load) -> int:
 def _load(model: str, config: ModelConfig) -> Stylizer:
     from sidestream.stylizer import Stylizer
 
+    complain(f"loading {told_name(model)}")
     quiet_libraries()
     return Stylizer.load(model, config)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def metrics(command: Metrics, printer: Printer) -> int:
-    from sidestream.eval.metrics import measure
+    from sidestream.eval.metrics import MEANINGS, measure
     from sidestream.media.open import open_source
     from sidestream.media.pixels import fit
 
@@ -62,6 +62,8 @@ def metrics(command: Metrics, printer: Printer) -> int:
             f" the first {min(counts)} of both are compared"
         )
     printer.table([{name: f"{value:.3f}" for name, value in measured.items()}])
+    for name in measured:
+        printer.say(f"{name}: {MEANINGS[name]}")
     printer.json({"frames": min(counts), **measured})
     return 0
 

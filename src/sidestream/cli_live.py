@@ -12,7 +12,7 @@ from sidestream.console import EXIT_CODES, Printer, counted, stopping
 from sidestream.cues import Cues
 from sidestream.errors import ConfigError
 from sidestream.models import zoo
-from sidestream.models.instruct.template import clean
+from sidestream.models.instruct.reader import Reader
 from sidestream.parsing import prompt_of
 from sidestream.recipe import Recipe
 
@@ -76,14 +76,19 @@ def _told(report: LiveReport) -> Iterator[str]:
     if report.latency_p50 is not None and report.latency_p95 is not None:
         late = f", {1000 * report.latency_p50:.0f} ms late (p95 {1000 * report.latency_p95:.0f})"
     yield (
-        f"{counted(report.frames_in)} in {report.seconds:.1f} s: {report.frames_shown} shown restyled,"
-        f" {report.fps:.1f} fps{late}; {report.frames_dropped} dropped, {report.reconnects} reconnects"
+        f"{counted(report.frames_in + report.frames_missed)} in {report.seconds:.1f} s:"
+        f" {report.frames_shown} shown restyled, {report.fps:.1f} fps{late};"
+        f" {report.frames_dropped} left out for newer ones; {report.reconnects} reconnects"
     )
+    if report.frames_before:
+        yield f"{counted(report.frames_before)} more came before the model was there"
     if report.frames_between:
         yield f"{report.frames_between} pictures between restyled ones were shown as well"
     for one in report.sinks:
+        nothing = "" if one["written"] or report.frames_shown else ", for nothing was restyled"
         yield (
-            f"{one['name']}: {counted(one['written'])}, {one['dropped']} dropped, {one['reconnects']} reconnects"
+            f"{one['name']}: {counted(one['written'])}{nothing}, {one['dropped']} dropped,"
+            f" {one['reconnects']} reconnects"
         )
 
 
@@ -93,8 +98,8 @@ def told_name(model: str) -> str:
 
 
 def serve(command: Serve, printer: Printer) -> int:
-    zoo.find(command.model, command.loading.revision)
-    prompt = clean(command.prompt)
+    entry = zoo.find(command.model, command.loading.revision)
+    prompt = Reader(entry, command.loading.revision).read(command.prompt)
     config = command.server
     token = config.token or os.environ.get("SIDESTREAM_TOKEN")
     try:

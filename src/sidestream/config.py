@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,12 @@ def within(low: float, high: float, **values: float) -> None:
     for name, value in values.items():
         if not low <= value <= high:
             raise ConfigError(f"{name} must be from {low} to {high}, got {value}")
+
+
+def either(known: Iterable[object]) -> str:
+    """What there is to choose from, in words."""
+    *others, last = map(str, known)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def seconds(name: str, value: float) -> None:
@@ -144,7 +150,7 @@ class StreamConfig:
         within(0.0, 1.0, strength=self.strength, stability=self.stability)
         within(0.0, 0.95, blend=self.blend)
         if self.batch is not None and self.batch not in BATCH_SIZES:
-            raise ConfigError(f"batch must be one of {BATCH_SIZES}, got {self.batch}")
+            raise ConfigError(f"batch must be {either(BATCH_SIZES)}, got {self.batch}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +168,7 @@ class ModelConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
-    """Compile the model, so that it runs faster: takes seconds for every new size. On a CPU, pip install openvino first."""
+    """Compile the model, so that it runs faster: takes seconds for every new size, or minutes on a CPU without OpenVINO (pip install openvino)."""
     int8: bool = False
     """Multiply in 8-bit integers in the denoiser, with compile, on a CPU that has instructions for it: faster. Pictures differ a little, with nano by a PSNR of about 43 dB."""
     fp8: bool = False
@@ -179,7 +185,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         unknown = [name for name in self.hooks if name not in SECTIONS]
         if unknown or not self.hooks:
-            raise ConfigError(f"hooks must be among {SECTIONS}, got {self.hooks!r}")
+            raise ConfigError(
+                f"hooks must be among {either(SECTIONS)}, got {', '.join(self.hooks) or 'none'}"
+            )
         side = self.vision_size
         if side is not None and (side % 32 or not 32 <= side <= 1024):
             raise ConfigError(f"vision_size must be a multiple of 32 from 32 to 1024, got {side}")
@@ -241,7 +249,7 @@ OPERATING_POINTS: Mapping[str, StreamConfig] = {
 
 def operating_point(name: str, **changes: object) -> StreamConfig:
     if name not in OPERATING_POINTS:
-        raise ConfigError(f"operating point must be one of {tuple(OPERATING_POINTS)}, got {name!r}")
+        raise ConfigError(f"operating point must be {either(OPERATING_POINTS)}, got {name!r}")
     return replace(OPERATING_POINTS[name], **changes)  # type: ignore[arg-type]
 
 

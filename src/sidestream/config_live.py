@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from sidestream.config import BATCH_SIZES, LIMITS, Size, at_least, seconds, within
+from sidestream.config import BATCH_SIZES, LIMITS, Size, at_least, either, seconds, within
 from sidestream.errors import ConfigError
 
 
@@ -178,7 +178,7 @@ class LiveConfig:
     def __post_init__(self) -> None:
         if self.largest_batch not in BATCH_SIZES:
             raise ConfigError(
-                f"largest_batch must be one of {BATCH_SIZES}, got {self.largest_batch}"
+                f"largest_batch must be {either(BATCH_SIZES)}, got {self.largest_batch}"
             )
         at_least(0, restarts=self.restarts)
         at_least(1, strikes=self.strikes, still_frames=self.still_frames)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import sys
+import termios
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
-from sidestream.errors import INTERRUPTED, TERMINATED, ConfigError, SinkError
+from sidestream.errors import HUNG_UP, INTERRUPTED, TERMINATED, ConfigError, SinkError
 
 STDOUT = Path("-")
-EXIT_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+EXIT_CODES = {
+    signal.SIGINT: INTERRUPTED,
+    signal.SIGTERM: TERMINATED,
+    signal.SIGHUP: HUNG_UP,
+}
 
+WORTH_SAYING = 3.0
+"""Seconds after which a run's pace says how long it will take."""
 Progress = Callable[[int, int | None], None]
 """Told how many frames are done and how many are expected, where that is known."""
 
@@ -72,6 +82,23 @@ def complain(text: str) -> None:
     sys.stderr.write(f"sidestream: {plain(text)}\n")
 
 
+def hung_up(stream: TextIO) -> bool:
+    """Whether it is a terminal that was closed."""
+    try:
+        termios.tcgetattr(stream.fileno())
+    except termios.error as error:
+        return error.args[0] == errno.EIO
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def silence(*streams: TextIO) -> None:
+    """What is still to be written there goes nowhere, and says nothing of it when the process ends."""
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def plain(text: str) -> str:
     """With everything escaped that a terminal might obey: names and metadata come from strangers."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -107,16 +134,26 @@ def progress_bar() -> Generator[Progress]:
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TextColumn("{task.fields[fps]:.1f} fps"),
-        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[left]}"),
     )
     with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, fps=0.0)
+        task = bar.add_task("", total=None, fps=0.0, left="", visible=False)
 
         def show(done: int, expected: int | None) -> None:
-            fps = done / (time.perf_counter() - start)
-            bar.update(task, completed=done, total=expected, fps=fps)
+            passed = time.perf_counter() - start
+            left = time_left(done, expected, passed)
+            bar.update(
+                task, completed=done, total=expected, fps=done / passed, left=left, visible=True
+            )
 
         yield show
+
+
+def time_left(done: int, expected: int | None, passed: float) -> str:
+    """By the pace of the whole run, for frames come in batches; nothing before that says anything."""
+    if expected is None or done >= expected or passed < WORTH_SAYING:
+        return ""
+    return f"{timedelta(seconds=round((expected - done) * passed / done))} left"
 
 
 Told = Callable[[str, int, int, Mapping[str, float]], None]
@@ -171,22 +208,38 @@ def _figures(figures: Mapping[str, float]) -> str:
 
 @contextmanager
 def stopping() -> Generator[list[signal.Signals]]:
-    """Notes the first signal to stop in place of obeying it; the second does what it always does."""
+    """Notes the first signal to stop in place of obeying it; the second stops what is done, the third the process."""
     caught: list[signal.Signals] = []
 
-    def note(number: int, frame: object) -> None:
-        caught.append(signal.Signals(number))
-        restore()
+    def note(number: signal.Signals) -> None:
+        caught.append(number)
+        if len(caught) == 2:
+            restored.close()
+            # An exception, not the end of the process: what is unfinished goes away as it does after an error.
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(EXIT_CODES[number])
 
-    def restore() -> None:
+    with ExitStack() as restored:
+        restored.enter_context(signalled(note))
+        yield caught
+
+
+@contextmanager
+def signalled(note: Callable[[signal.Signals], object]) -> Generator[None]:
+    """Signals to stop are told to `note`; a terminal that is closed means nothing to what `nohup` started."""
+    numbers = [
+        one
+        for one in EXIT_CODES
+        if one != signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN
+    ]
+    before = {
+        one: signal.signal(one, lambda number, frame: note(signal.Signals(number)))
+        for one in numbers
+    }
+    try:
+        yield
+    finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-    before = {number: signal.signal(number, note) for number in EXIT_CODES}
-    try:
-        yield caught
-    finally:
-        restore()
 
 
 def quiet_libraries() -> None:

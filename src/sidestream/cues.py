@@ -129,6 +129,14 @@ class Cues:
         begins = fade.seconds and seconds == fade.begin
         return fade.before if begins else fade.at(seconds)
 
+    def unused(self, seconds: float) -> list[str]:
+        """What there is to say of cues that a video of that length never comes to."""
+        late = [cue for cue in self.cues if cue.seconds >= seconds]
+        return [
+            f"the cue at {_decimal(cue.seconds)} s comes after the video's end at {seconds:.1f} s"
+            for cue in late
+        ]
+
     def newest(self, seconds: float) -> Fade:
         """The cue that came last, as it takes over from the one before; the same until the next one."""
         place = max(bisect_right(self.cues, seconds, key=lambda cue: cue.seconds) - 1, 0)

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sidestream.config import ModelConfig, Size
-from sidestream.errors import ModelError, SidestreamError
+from sidestream.errors import SidestreamError
 from sidestream.models import components, zoo
 from sidestream.report import LIBRARIES, versions
 
@@ -33,6 +34,13 @@ CODECS = {
 }
 MODULES = {"opencv-python-headless": "cv2", "huggingface-hub": "huggingface_hub"}
 """How libraries are imported whose names differ."""
+EXTRAS = {
+    "server": (("fastapi", "uvicorn", "aiortc"), "run `serve`"),
+    "virtualcam": (("pyvirtualcam",), "be a webcam for other programs"),
+    "ndi": (("cyndilib",), "send NDI"),
+}
+"""By extra: what it brings, and what that is for."""
+CAMERAS = Path("/dev")
 REINSTALL = "install it again: pip install --force-reinstall"
 ENOUGH_MEMORY = 2e9
 ENOUGH_DISK = 1e9
@@ -61,6 +69,8 @@ def checks(load: Load, libraries: Sequence[str] = LIBRARIES) -> list[Check]:
         device(),
         *(codec(name, use) for name, use in CODECS.items()),
         openvino(),
+        *(extra(name, libraries, use) for name, (libraries, use) in EXTRAS.items()),
+        camera(CAMERAS),
         optical_flow(),
         memory(_free_memory()),
         disk(shutil.disk_usage(Path.cwd()).free),
@@ -71,17 +81,6 @@ def checks(load: Load, libraries: Sequence[str] = LIBRARIES) -> list[Check]:
 
 def nano_works(found: Sequence[Check]) -> bool:
     return any(check.name == "nano" and check.state == "works" for check in found)
-
-
-def is_here(entry: zoo.Entry) -> bool:
-    """Whether a model can be loaded without a download."""
-    if not isinstance(entry.weights, zoo.Remote):
-        return True
-    try:
-        folder = components.download(entry.weights.repository, entry.weights.revision, offline=True)
-    except ModelError:
-        return False
-    return all(any((folder / part).glob("*.safetensors")) for part in components.CLASSES)
 
 
 def library(name: str) -> Check:
@@ -121,6 +120,24 @@ def openvino() -> Check:
         advice = "for a faster --compile where there is no GPU: pip install openvino"
         return Check("openvino", "note", "not installed", advice)
     return Check("openvino", "works", found)
+
+
+def extra(name: str, libraries: Sequence[str], use: str) -> Check:
+    """Of what is live, all that has not to be there."""
+    if missing := [one for one in libraries if find_spec(one) is None]:
+        found = f"not installed: {', '.join(missing)}"
+        return Check(name, "note", found, f"to {use}: pip install 'sidestream[{name}]'")
+    return Check(name, "works", f"can {use}")
+
+
+def camera(devices: Path) -> Check:
+    """Whether there is one for `live camera`, without turning it on; those of a page are its browser's."""
+    if platform.system() != "Linux":
+        return Check("camera", "note", "not looked for on this system")
+    found = sorted(path.name for path in devices.glob("video*"))
+    if not found:
+        return Check("camera", "note", "none", "for `live camera`, connect one; a page has its own")
+    return Check("camera", "works", ", ".join(found))
 
 
 def optical_flow() -> Check:
@@ -180,7 +197,7 @@ def disk(free: int) -> Check:
 
 
 def weights(entry: zoo.Entry) -> Check:
-    if is_here(entry):
+    if components.is_here(entry):
         return Check(entry.name, "works", "on this machine")
     from huggingface_hub.constants import HF_HUB_CACHE
 

@@ -12,7 +12,10 @@ SidestreamError
 Messages are one sentence: what was given, what was expected, what to do.
 """
 
+HUNG_UP = 129
 INTERRUPTED = 130
+UNREAD = 141
+"""Nobody reads what is printed."""
 TERMINATED = 143
 
 

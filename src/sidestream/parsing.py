@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -22,6 +23,7 @@ from sidestream.config import (
     Size,
     StreamConfig,
     TrainConfig,
+    either,
     operating_point,
 )
 from sidestream.config_live import LiveConfig, ServerConfig, ShowConfig
@@ -41,6 +43,16 @@ from sidestream.flags import (
 from sidestream.models import zoo
 from sidestream.models.instruct.template import clean
 from sidestream.recipe import Again, FileOptions, Recipe
+
+_BOX = str.maketrans("│╭╮╰╯─", "      ")
+_NO_NUMBER = re.compile(
+    r"Error parsing (?P<flag>--[\w-]+):.*?"
+    r" (?:(?P<whole>invalid literal for int\(\) with base 10)|could not convert string to float):"
+    r" (?P<given>'[^']*')"
+)
+_NO_CHOICE = re.compile(
+    r"invalid choice (?P<given>'[^']*') for argument '(?P<flag>[\w-]+)'\. Expected one of \((?P<known>[^)]*)\)"
+)
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -126,8 +138,24 @@ def _parse(arguments: Sequence[str], default: Command | None = None) -> Command:
             if isinstance(cause, SidestreamError):
                 raise type(cause)(_as_typed(str(cause))) from None
             cause = cause.__context__
+        if sentence := _plainly(said.getvalue(), arguments):
+            raise ConfigError(sentence) from None
         sys.stderr.write(said.getvalue())
         raise
+
+
+def _plainly(said: str, arguments: Sequence[str]) -> str:
+    """What tyro refuses in the words of a programmer, in one sentence; empty where it says it well."""
+    text = " ".join(said.translate(_BOX).split())
+    if found := _NO_NUMBER.search(text):
+        kind = "a whole number" if found["whole"] else "a number"
+        return f"{found['flag']} must be {kind}, got {found['given']}"
+    if found := _NO_CHOICE.search(text):
+        flag = found["flag"]
+        place = flag if flag.startswith("-") else f"what follows `{arguments[0]}`"
+        known = either(re.findall(r"'([^']*)'", found["known"]))
+        return f"{place} must be {known}, got {found['given']}"
+    return ""
 
 
 def _as_typed(sentence: str) -> str:

@@ -90,7 +90,7 @@ class Again:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     compile: bool = False
-    """Compile the model's functions; the first frames then take a minute or more."""
+    """Compile the model, so that it runs faster: takes seconds for every new size, or minutes on a CPU without OpenVINO (pip install openvino)."""
     offline: bool = False
     """Use only weights that are already on this machine, as is always done where no model is named."""
 

@@ -85,11 +85,14 @@ def restyle(
             progress=progress,
             stop=stop,
         )
+    unused: list[str] = []
+    if isinstance(recipe.prompt, Cues) and not stopped:
+        unused = recipe.prompt.unused(float(sink.frames / source.rate))
     return meter.report(
         sink.frames,
         expected=source.expected_frames,
         configuration={"source": fspath(source_path), **asdict(options), **recipe.configuration()},
-        warnings=[*stylizer.built.notes, *source.warnings, *sink.warnings],
+        warnings=[*stylizer.built.notes, *source.warnings, *sink.warnings, *unused],
         stopped=stopped,
     )
 

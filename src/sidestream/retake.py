@@ -9,12 +9,12 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from sidestream.console import Progress
-from sidestream.errors import ConfigError
+from sidestream.errors import ConfigError, ModelError
 from sidestream.live.take import PART, Change, controls_at, read_changes, source_of
 from sidestream.media.metadata import read_metadata
 from sidestream.media.open import open_source
 from sidestream.media.pixels import as_needed
-from sidestream.models import zoo
+from sidestream.models import components, zoo
 from sidestream.recipe import Again, FileOptions, Recipe
 from sidestream.report import Meter, Report
 from sidestream.restyle import check, deliver, result, settled
@@ -53,6 +53,12 @@ class Take:
     def check(self, target: str | PathLike[str], options: FileOptions) -> None:
         """Refuses, before a model is loaded, what can be seen to fail."""
         check(self.source, target, self.recipe, options)
+        entry = zoo.find(self.recipe.model, self.recipe.loading.revision)
+        if self.recipe.loading.offline and not components.is_here(entry):
+            raise ModelError(
+                f"{entry.name}, with which {self.folder} was made, is not on this machine: give"
+                f" --model {entry.name}, without --offline, to fetch it"
+            )
 
     def perform(self, frames: Iterator[Frame], opened: OpenStream) -> Iterator[Frame]:
         """Sets the controls of each frame by its time since the first one of the take, even where only a part is made."""

@@ -16,6 +16,7 @@ from sidestream.errors import PromptError
 from sidestream.live.autopilot import Effort
 from sidestream.live.feed import Feed
 from sidestream.live.shared import Board, Layout, Tag
+from sidestream.live.sittings import UNCHANGED
 from sidestream.live.wishes import Wish
 from sidestream.types import Batch, Controls, Prompt, Styled
 
@@ -148,15 +149,16 @@ def test_what_cannot_be_read_leaves_what_was_asked_before(stage):
     assert stage.feed.sittings.notices(stage.now) == {"0": (1, "the prompt cannot be read.", False)}
 
 
-def test_who_asked_for_nothing_readable_yet_waits(stage):
+def test_who_asked_for_nothing_readable_yet_is_shown_as_they_are_and_told_why(stage):
     wish = Wish(1, True, Controls(prompt="unreadable", revision=1))
     stage.board.places[0].wishes.write(wish.words())
     stage.step()
     stage.hand_in(0, flat(1))
-    assert stage.step() is None
-    assert stage.feed.sittings.notices(stage.now)["0"][2]
+    assert stage.step().jobs[0].controls.prompt == UNCHANGED
+    assert stage.feed.sittings.notices(stage.now) == {"0": (1, "the prompt cannot be read.", False)}
     stage.sit(0, revision=2)
-    assert len(stage.step().jobs) == 1
+    stage.hand_in(0, flat(2))
+    assert stage.step().jobs[0].controls.prompt == "ink"
     assert stage.feed.sittings.notices(stage.now) == {}
 
 

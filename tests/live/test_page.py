@@ -80,6 +80,7 @@ def test_the_page_and_a_still(page: PageSink):
     still = get(page, "/still.jpg")
     assert still.headers["Content-Type"] == "image/jpeg" and still.read()[:2] == b"\xff\xd8"
     assert get(page, "/../../etc/passwd").status == 404
+    assert get(page, "/favicon.ico").status == 204
 
 
 def test_without_a_picture_there_is_no_still(page: PageSink):

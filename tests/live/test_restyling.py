@@ -16,6 +16,7 @@ from live.conftest import restyled, shown_when, until
 from pictures import sliding
 from sidestream.config import ModelConfig, Size, StreamConfig
 from sidestream.config_live import LiveConfig
+from sidestream.errors import PromptError
 from sidestream.live import open_studio
 from sidestream.live.faults import Fault, FaultPlan
 from sidestream.live.process import LiveStudio
@@ -109,15 +110,18 @@ def test_a_new_prompt_is_seen_and_acknowledged_within_two_pictures(seat):
     assert colourful(shown[-1].pixels) < 0.7 * colourful(shown[0].pixels)
 
 
-def test_a_prompt_that_the_model_refuses_leaves_the_old_one(seat):
-    """More tokens than are read, in few characters: only the worker can know."""
+def test_a_prompt_of_too_many_tokens_is_refused_at_once_and_leaves_the_old_one(eight, seat):
+    """In few characters: it is the tokens of the model that count."""
     shown_when(seat, restyled, scene)
-    seat.change(replace(INVERT, prompt=" ".join("abcdefghij" * 20)))
-    found = shown_when(seat, lambda shown: shown.notice != "", scene)
-    assert "tokens" in found.notice
-    assert found.origin == "restyled"
+    long = replace(INVERT, prompt="x y " * 99)
+    with pytest.raises(PromptError, match="tokens"):
+        seat.change(long)
+    with pytest.raises(PromptError, match="tokens"):
+        eight.open(long)
+    assert seat.controls.prompt == INVERT.prompt
+    assert eight.stats()["seats"] == 1
     seat.change(GREY)
-    shown_when(seat, lambda shown: shown.revision == 3 and not shown.notice, scene)
+    shown_when(seat, lambda shown: shown.revision == 2 and not shown.notice, scene)
 
 
 def test_a_source_that_stalls_and_returns_is_restyled_again(seat):

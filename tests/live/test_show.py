@@ -43,6 +43,7 @@ class World:
         self.put_items: list[Frame | Heard] = []
         self.error: SinkError | None = None
         self.broken, self.name = False, "the sink"
+        self.restyled_first = False
         self.submitted = 0
 
     def clock(self) -> float:
@@ -144,6 +145,22 @@ def test_unless_it_is_asked_for_nothing_is_shown_between():
     world.play(show, 2.0)
     assert {int(frame.pixels.mean()) for frame in world.pictures} <= set(range(65, 256, 10))
     assert show.tally.frames_between == 0
+
+
+def test_a_sink_that_begins_restyled_gets_nothing_before_and_its_sound_with_it():
+    world = World(sound=True)
+    world.restyled_first = True
+    at_once, model = world.shown, 500.9
+    world.shown = lambda: (  # type: ignore[method-assign]
+        (found := at_once()) and (found if world.now > model else replace(found, origin="source"))
+    )
+    show = world.show()
+    world.play(show, 2.0)
+    first = world.pictures[0]
+    assert world.put_items[0] is first
+    assert 0.7 * 30 < first.pts < 1.2 * 30 and show.tally.frames_out > len(world.pictures)
+    heard = [item for item in world.put_items if isinstance(item, Heard)]
+    assert heard[0].seconds == pytest.approx(first.seconds, abs=0.1)
 
 
 def test_while_a_source_is_away_its_last_picture_is_held():

@@ -249,7 +249,9 @@ def test_a_list_is_followed_where_one_was_asked_for(make):
 
 def test_the_screen_where_there_is_none(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":77")
-    with pytest.raises(SourceError, match=r"^screen cannot be opened"):
+    with pytest.raises(
+        SourceError, match=r"^screen cannot be opened \(.+\): is there a screen here\?"
+    ):
         open_live(source_address("screen"), QUICK)
     monkeypatch.setattr("sys.platform", "plan9")
     with pytest.raises(SourceError, match="this build of FFmpeg cannot capture the screen"):

@@ -14,7 +14,8 @@ from pictures import sliding
 from sidestream.config import Size
 from sidestream.media.metadata import read_metadata
 from sidestream.media.open import open_source
-from sidestream.media.sink import open_sink
+from sidestream.media.sink import Output, open_sink, sink_into
+from sidestream.media.target import target
 from sidestream.types import Frame
 
 SIZE = Size(128, 96)
@@ -193,3 +194,26 @@ def test_the_same_pictures_give_the_same_movie_however_busy_the_machine(write, n
     with ThreadPoolExecutor(4) as busy:
         made = list(busy.map(packets, range(40)))
     assert all(one == made[0] for one in made)
+
+
+class Interrupted:
+    """A writer that is stopped while it finishes."""
+
+    warnings: tuple[str, ...] = ()
+
+    def add(self, pixels: np.ndarray, frame: Frame) -> None:
+        pass
+
+    def close(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_stopped_while_it_is_finished_nothing_is_left(tmp_path: Path, picture):
+    output = Output(size=SIZE, keep=True, metadata={})
+    with (
+        pytest.raises(KeyboardInterrupt),
+        sink_into(target(tmp_path / "out.mp4"), output, lambda part: Interrupted()) as sink,
+    ):
+        sink.add(picture(0), Frame(picture(0), 0, Fraction(1, 24), 0))
+        assert [path.name for path in tmp_path.iterdir()] == ["out.part.mp4"]
+    assert list(tmp_path.iterdir()) == []

@@ -94,18 +94,14 @@ def test_an_empty_prompt_is_refused(template, prompt):
         template.ids(prompt)
 
 
-def test_too_many_characters_are_refused_with_both_bounds():
+def test_too_many_characters_are_refused_with_their_bound():
     clean("x" * LIMITS.prompt_characters)
-    with pytest.raises(
-        PromptError, match="has 401 characters, more than the 400 characters or 128"
-    ):
+    with pytest.raises(PromptError, match="has 401 characters, more than the 400 that"):
         clean("x" * (LIMITS.prompt_characters + 1))
 
 
-def test_too_many_tokens_are_refused_with_both_bounds(template):
-    with pytest.raises(
-        PromptError, match=r"300 characters and 301 tokens, .* 400 characters or 128"
-    ):
+def test_too_many_tokens_are_refused_with_their_bound(template):
+    with pytest.raises(PromptError, match="has 301 tokens, more than the 128 that"):
         template.ids("#" * 300)
 
 

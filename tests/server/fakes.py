@@ -32,6 +32,11 @@ def _tinted(pixels: Pixels, prompt: str) -> Pixels:
     return 255 - pixels
 
 
+def _check(controls: Controls) -> None:
+    if "unreadable" in str(controls.prompt):
+        raise ConfigError("the prompt has 400 tokens")
+
+
 @dataclass
 class FakeSeat:
     studio: FakeStudio
@@ -44,8 +49,7 @@ class FakeSeat:
     made: deque[tuple[float, Shown]] = field(default_factory=deque[tuple[float, Shown]])
 
     def change(self, controls: Controls) -> int:
-        if "unreadable" in str(controls.prompt):
-            raise ConfigError("the prompt has 400 tokens")
+        _check(controls)
         self.changes += 1
         self.controls = replace(controls, revision=self.controls.revision + 1)
         return self.controls.revision
@@ -96,6 +100,7 @@ class FakeStudio:
     def open(self, controls: Controls) -> FakeSeat:
         if len(self.seats) >= self.places:
             raise FullError("every seat is taken")
+        _check(controls)
         self.seats.append(FakeSeat(self, controls))
         return self.seats[-1]
 

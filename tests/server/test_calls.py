@@ -320,6 +320,23 @@ async def test_what_is_more_than_a_channel_may_hold_closes_the_connection(house:
     await other.picture()
 
 
+async def test_what_there_is_to_say_of_a_picture_is_in_the_condition(house: House):
+    caller = house.caller()
+    await caller.call(Camera())
+    await caller.picture()
+    condition = (await house.http.get(f"/sessions/{caller.session}")).json()
+    assert (condition["state"], condition["reason"]) == ("ok", "wait")
+
+
+async def test_a_session_is_not_begun_with_what_cannot_be_done(house: House):
+    caller = house.caller()
+    answer = await caller.call(Camera(), controls={"prompt": "unreadable"})
+    assert answer.status_code == 422
+    assert answer.json()["message"] == "This cannot be done: the prompt has 400 tokens."
+    assert not len(house.sessions)
+    assert not house.studio.seats
+
+
 async def test_a_change_that_was_put_off_and_cannot_be_made_is_told_later(house: House):
     caller = house.caller()
     await caller.call(Camera())
@@ -436,6 +453,17 @@ async def test_a_session_has_room_for_few_connections(house: House):
     answers = [await house.caller().call(session=first.session) for _ in range(most)]
     assert [one.status_code for one in answers] == [200] * (most - 1) + [503]
     assert str(most) in answers[-1].json()["message"]
+
+
+async def test_who_is_in_a_hurry_waits_for_nobody(house: House):
+    await house.caller().call(Camera())
+    house.sessions.limits = ServerLimits(drain_seconds=60)
+    draining = asyncio.create_task(house.sessions.drain())
+    await until(lambda: house.sessions.draining)
+    house.sessions.hurried = True
+    async with asyncio.timeout(20):
+        await draining
+    assert len(house.sessions) == 0
 
 
 async def test_draining_tells_everybody_and_ends_within_its_time(house: House):

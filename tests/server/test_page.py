@@ -103,6 +103,36 @@ def test_a_new_prompt_shows_in_the_pixels_and_is_acknowledged(page):
     assert page.inner_text("#history").strip() == "all red"
 
 
+def test_a_prompt_that_is_refused_is_taken_back_and_said(browser):
+    words = "document.getElementById('noticeText').textContent"
+    long = f"all red {'and nothing else ' * 20}"
+    server = fake().start()
+    try:
+        with opened(browser, server) as page:
+            go_live(page)
+            page.fill("#prompt", long)
+            page.keyboard.press("Enter")
+            see(page, is_red)
+            until(page, "document.querySelector('#history button')")
+            page.fill("#prompt", "unreadable")
+            page.keyboard.press("Enter")
+            until(page, f"{words}.includes('the prompt has 400 tokens')")
+            assert not page.query_selector(".field.pending")
+            assert page.input_value("#prompt") == page.inner_text("#history") == long.strip()
+            page.fill("#prompt", "a draft")
+            server.kill()
+            server.start()
+            until(page, "!sidestream.link.live")
+            until(page, LIVE)
+            see(page, is_red)
+            page.fill("#prompt", " ")
+            page.keyboard.press("Enter")
+            until(page, f"{words}.includes('The prompt is empty')")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    finally:
+        server.kill()
+
+
 def test_a_prompt_fades_in_as_slowly_as_one_likes(page):
     go_live(page)
     see(page, is_inverted)
@@ -188,8 +218,12 @@ def test_a_snapshot_and_a_recording_are_saved_in_the_browser(page, tmp_path: Pat
     caught.value.save_as(tmp_path / "picture.png")
     assert caught.value.suggested_filename.endswith(".png")
     assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
+    page.click("#compare >> text=Result")
+    before = page.locator("#view").bounding_box()
     page.click("#record")
     until(page, "sidestream.view.recording")
+    assert page.locator("#view").bounding_box() == before
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     time.sleep(2)
     with page.expect_download() as caught:
         page.click("#record")
@@ -285,6 +319,19 @@ def test_a_file_brings_its_sound(page, tmp_path: Path):
     page.set_input_files("#file", tmp_path / "c.mp4")
     until(page, LIVE)
     until(page, f"{LOUDEST} > 0.05", 20)
+
+
+def test_a_link_is_shown_where_it_cannot_be_copied(page):
+    go_live(page)
+    shown: list[str] = []
+    page.on("dialog", lambda dialog: shown.append(dialog.default_value) or dialog.dismiss())
+    page.evaluate(
+        "navigator.clipboard.writeText = () => Promise.reject(new DOMException('')); null"
+    )
+    page.click("summary")
+    page.click("#share")
+    until(page, "document.getElementById('share').textContent.startsWith('Copy a link')")
+    assert [address.partition("#")[2][:8] for address in shown] == ["session="]
 
 
 def test_without_a_microphone_the_camera_is_used_all_the_same(browser, server):

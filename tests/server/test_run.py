@@ -164,3 +164,36 @@ def test_pictures_have_room_for_brush_strokes():
 
     peer.raise_bitrates()
     assert vpx.MAX_BITRATE == h264.MAX_BITRATE == peer.BITRATES[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_second_signal_while_the_model_loads_ends_it_quietly(number: signal.Signals, code: int):
+    command = [sys.executable, "-m", "sidestream", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        time.sleep(0.05)
+        process.send_signal(number)
+        said = process.stderr.read()
+        assert process.wait(20) == code
+    assert said == b""
+
+
+def test_told_to_stop_before_and_after_there_is_a_server_it_closes_all():
+    class Slow(FakeStudio):
+        def drain(self, seconds: float) -> None:
+            signal.raise_signal(signal.SIGHUP)
+
+    studio = Slow()
+
+    def opened() -> FakeStudio:
+        signal.raise_signal(signal.SIGTERM)
+        return studio
+
+    with pytest.raises(SystemExit) as left:
+        run.serve(opened, ServerConfig(port=0), BASE, "fake")
+    assert left.value.code == 129
+    assert studio.closed

@@ -21,6 +21,15 @@ from sidestream.types import Pixels
 MOST_PSNR = 100.0
 """What equal pictures count as, in dB, so that a mean stays finite."""
 
+MEANINGS = {
+    "sobel": "edges; more is sharper",
+    "hf_fft": "fine detail; more is sharper",
+    "warping_error": "change that motion does not explain; less is steadier, but blur lowers it too",
+    "consecutive_l1": "change from frame to frame, motion with it; less is stiller",
+    "consistency_ratio": "share of that change which motion does not explain; less is steadier",
+}
+"""What `measure` gives, and which way is better."""
+
 Clip = Iterable[Pixels]
 
 

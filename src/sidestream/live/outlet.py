@@ -50,15 +50,17 @@ class Outlet:
         open_sink: Callable[[], LiveSink],
         *,
         returns: bool,
+        restyled_first: bool = False,
         limits: ShowLimits = SHOW_LIMITS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`returns`: a sink that breaks is opened anew; else that is its end."""
+        """`returns`: a sink that breaks is opened anew; else that is its end. `restyled_first`: it is put nothing before."""
         self.name, self._open, self._limits, self._clock = name, open_sink, limits, clock
         self._attempts = Attempts(
             name, self._write, at_end="pause" if returns else "stop", limits=limits, clock=clock
         )
         self._waiting: Queue[Frame | Heard | None] = Queue(limits.outgoing)
+        self.restyled_first = restyled_first
         self.is_open = False
         self.written = 0
         self.dropped = 0

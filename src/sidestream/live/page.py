@@ -125,6 +125,8 @@ class _Viewer(BaseHTTPRequestHandler):
                 self._answer(200, "text/html; charset=utf-8", PAGE)
             case "/style.css":
                 self._answer(200, "text/css", STYLE)
+            case "/favicon.ico":  # which browsers ask for by themselves
+                self._answer(204, "image/x-icon", b"")
             case "/still.jpg":
                 _, data = self._page.newest.after(0, self._page.limits.viewer_timeout)
                 self._answer(200 if data else 503, "image/jpeg", data)

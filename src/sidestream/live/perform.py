@@ -29,6 +29,11 @@ class LiveReport:
 
     seconds: float
     frames_in: int
+    """Frames that were handed in to be restyled."""
+    frames_missed: int
+    """Frames that came and were replaced by newer ones before that. With frames_in: those shown and those dropped."""
+    frames_before: int
+    """Frames that came while the model was loaded, and are in no other count."""
     frames_shown: int
     """Restyled pictures that went out, each counted once."""
     frames_dropped: int
@@ -102,6 +107,8 @@ def _report(
     return LiveReport(
         seconds=seconds,
         frames_in=tally.frames_in,
+        frames_missed=intake.missed,
+        frames_before=stage.before,
         frames_shown=tally.frames_shown,
         frames_dropped=max(0, tally.frames_in + intake.missed - tally.frames_shown),
         frames_out=tally.frames_out,

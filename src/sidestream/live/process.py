@@ -23,6 +23,8 @@ from sidestream.live.shared import Board, Layout
 from sidestream.live.studio import State
 from sidestream.live.supervisor import TICK, Supervisor
 from sidestream.models import zoo
+from sidestream.models.instruct.reader import Reader
+from sidestream.models.instruct.template import clean
 from sidestream.types import Controls
 
 SPARE = 1.5
@@ -68,7 +70,9 @@ def open_studio(
         number=1,
         faults=faults,
     )
-    return LiveStudio(board, post, body, entry.pixels, clock)
+    return LiveStudio(
+        board, post, body, entry.pixels, clock, read=Reader(entry, config.revision).read
+    )
 
 
 class LiveStudio:
@@ -81,12 +85,15 @@ class LiveStudio:
         body: worker.Body,
         budget_pixels: int,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        read: Callable[[str], str] = clean,
     ) -> None:
         self._board = board
         self._post = post
         self._body = body
         self._clock = clock
         self._budget_pixels = budget_pixels
+        self._read = read
         # Spawned, never forked: a fork would take over locks that other threads hold.
         self._context = multiprocessing.get_context("spawn")
         self._knock = self._context.Semaphore(0)
@@ -143,6 +150,7 @@ class LiveStudio:
                 standing=lambda: self._standing(number, tenancy),
                 knock=self._knock.release,
                 release=lambda: self._release(number),
+                read=self._read,
             )
             seat = LiveSeat(lease, controls, self._post.live, self._clock)
             self._seats[number] = seat

@@ -50,6 +50,8 @@ class Lease:
     knock: Callable[[], None]
     """Tells the worker that something was handed in."""
     release: Callable[[], None]
+    read: Callable[[str], str] = clean
+    """A prompt as the model will see it; refuses one that it cannot read."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class LiveSeat:
         return self._controls
 
     def change(self, controls: Controls) -> int:
-        words = tuple((clean(text), weight) for text, weight in controls.prompts)
+        words = tuple((self._lease.read(text), weight) for text, weight in controls.prompts)
         if controls.size is not None and not self._lease.layout.holds(controls.size):
             raise ConfigError(
                 f"this studio has room for pictures of {self._lease.layout.frame_bytes // 3} pixels,"

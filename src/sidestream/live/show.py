@@ -81,6 +81,8 @@ class Show:
         self._sound: Soundtrack | None = None
         self._newest: float | None = None
         self._counted = -inf
+        self._restyled = False
+        """Whether any restyled picture has gone out."""
         self._out: tuple[Shown, Pixels] | None = None
         """What was shown last, and how it went out."""
 
@@ -157,6 +159,7 @@ class Show:
     def _begin(self, shown: Shown, now: float) -> Pixels:
         """A picture as it goes out; one that is held is fitted once."""
         pixels = fit(shown.pixels, self._size, self._shape)
+        self._restyled = self._restyled or shown.origin == "restyled"
         if shown.origin != "source" and shown.stamp > self._counted:
             self._counted = shown.stamp
             self.tally.frames_shown += 1
@@ -175,7 +178,8 @@ class Show:
 
     def _put(self, item: Frame | Heard) -> None:
         for outlet in self._outlets:
-            outlet.put(item)
+            if self._restyled or not outlet.restyled_first:
+                outlet.put(item)
         if all(outlet.broken for outlet in self._outlets):
             raise self._failure()
 

@@ -112,7 +112,13 @@ def check_sink(address: Address, *, overwrite: bool) -> None:
 def outlet(address: Address, out: Out, limits: ShowLimits = SHOW_LIMITS) -> Outlet:
     """The lane of a sink; those that can come back do."""
     returns = address.kind in ("push", "virtualcam", "ndi")
-    return Outlet(str(address), lambda: _open(address, out, limits), returns=returns, limits=limits)
+    return Outlet(
+        str(address),
+        lambda: _open(address, out, limits),
+        returns=returns,
+        restyled_first=address.kind == "file",
+        limits=limits,
+    )
 
 
 def _open(address: Address, out: Out, limits: ShowLimits) -> LiveSink:

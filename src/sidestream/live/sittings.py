@@ -20,6 +20,8 @@ from sidestream.schedule import Stillness
 from sidestream.stream import Read, Stream
 from sidestream.types import Pixels
 
+UNCHANGED = "keep this as it is"
+"""What holds for a new seat whose own prompt the model refuses."""
 FAILING = "This picture could not be restyled several times: trying again soon."
 
 
@@ -153,12 +155,12 @@ class Sittings:
         try:
             known.stream.controls = wish.controls
         except SidestreamError as error:
-            # What was asked for before stays; where there is nothing, the seat waits for something better.
+            # What was asked for before stays; where there is nothing, the picture as it is.
             known.refused = f"{error}."
-            known.barred_until = inf if new else known.barred_until
+            if new:
+                known.stream.controls = replace(wish.controls, prompt=UNCHANGED)
             return
         known.revision, known.refused = wish.controls.revision, ""
-        known.barred_until = 0.0 if known.barred_until == inf else known.barred_until
 
     def _waiting(self, number: int, one: Sitting, letter: Letter) -> Waiting:
         stream, controls = one.stream, self.effort.controls_of(one.stream.controls)

@@ -42,6 +42,8 @@ class Stage:
     desk: Desk
     ears: OscPort | None
     take: TakeRecorder | None
+    before: int
+    """Frames that came while the model was loaded."""
 
 
 def set_up(
@@ -60,7 +62,9 @@ def set_up(
     out = _out(programme, intake, working)
     lanes = _lanes(stack, programme, out, status, limits)
     studio = stack.enter_context(closing(open_studio(working)))
-    _wait(studio, intake, stop)
+    if studio.state.health == "starting":
+        status.say("the model is being loaded")
+    before = _wait(studio, intake, stop)
     seat = stack.enter_context(closing(studio.open(programme.controls)))
     desk = Desk(programme.cues, status.say)
     ears = _listen(stack, programme.show, desk, status)
@@ -74,6 +78,7 @@ def set_up(
         desk=desk,
         ears=ears,
         take=_recorder(stack, programme, intake, first, out),
+        before=before,
     )
 
 
@@ -128,16 +133,18 @@ def show_on(stage: Stage, programme: Programme, limits: ShowLimits) -> Show:
     )
 
 
-def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> None:
-    """Until the model is there. What comes before that nobody wants; the source is kept going."""
+def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> int:
+    """Until the model is there. What comes before that nobody wants but to count it; the source is kept going."""
+    before = 0
     while studio.state.health == "starting" and not stop():
-        intake.take(WAIT)
+        before += intake.take(WAIT) is not None
         time.sleep(WAIT)
     if studio.state.health == "failed":
         raise EngineError(
             f"the model does not run ({studio.state.cause or studio.state.reason}): try `sidestream doctor`"
         )
-    intake.missed = 0
+    before, intake.missed = before + intake.missed, 0
+    return before
 
 
 def _listen(stack: ExitStack, live: ShowConfig, desk: Desk, status: StatusLine) -> OscPort | None:

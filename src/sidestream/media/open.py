@@ -165,6 +165,9 @@ def _open_screen(address: Address, limits: ShowLimits) -> InputContainer:
     return _open_url(address, name, form, {"framerate": "30"}, limits)
 
 
+_HINTS = {"screen": "is there a screen here? Name it, as in screen::0.0, or set DISPLAY"}
+
+
 def _open_url(
     address: Address, url: str, form: str | None, options: dict[str, str], limits: ShowLimits
 ) -> InputContainer:
@@ -193,11 +196,10 @@ def _open_url(
     # Its words hold the address, password and all, so that neither they nor the error itself are passed on.
     except (FFmpegError, OverflowError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        sent_on = getattr(error, "errno", None) == errno.EIO and url.lower().startswith("http")
-        hint = "no such server, or it sends on: give the address that it leads to"
-        raise SourceError(
-            f"{address} cannot be opened ({reason}): {hint if sent_on else 'check the address'}"
-        ) from None
+        hint = _HINTS.get(address.kind, "check the address")
+        if getattr(error, "errno", None) == errno.EIO and url.lower().startswith("http"):
+            hint = "no such server, or it sends on: give the address that it leads to"
+        raise SourceError(f"{address} cannot be opened ({reason}): {hint}") from None
     if len(container.streams) > LIMITS.max_streams_in_file:
         container.close()
         raise SourceError(
@@ -262,7 +264,8 @@ def _reason(path: Path, error: Exception) -> str:
         return f"{path} ends before its first frame: copy or record it again"
     if isinstance(error, ArgumentError):  # the format is not on the list
         return f"{path} is neither a video nor a picture (playlists and text are refused)"
-    return f"{path} cannot be read as a video or a picture ({getattr(error, 'strerror', error)})"
+    why = getattr(error, "strerror", error)
+    return f"{path} cannot be read as a video or a picture ({why}): give a video, a picture or a folder of pictures"
 
 
 def _head(path: Path) -> bytes:

@@ -94,11 +94,16 @@ class VideoSink:
             self.discard()
             return
         self._open = False
-        with self.disk():
-            self._writer.close()
-            if self._output.faststart:
-                self._move_index()
-            self._publish()
+        try:
+            with self.disk():
+                self._writer.close()
+                if self._output.faststart:
+                    self._move_index()
+                self._publish()
+        except (KeyboardInterrupt, SystemExit):  # told twice to stop; after an error it is kept
+            with suppress(OSError):
+                self._part.discard()
+            raise
 
     def discard(self) -> None:
         """Leaves nothing behind."""

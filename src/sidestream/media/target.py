@@ -126,7 +126,7 @@ def target(
     for place in (path, *((settings.path,) if settings else ())):
         check_name(place, SinkError)
         if not overwrite and _taken(place):
-            raise SinkError(f"{place} exists: give another name or ask to overwrite")
+            raise SinkError(f"{place} exists: give another name or --overwrite")
     return found
 
 

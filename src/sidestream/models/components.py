@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sidestream.config import LIMITS
 from sidestream.errors import ModelError
+from sidestream.models import zoo
 
 if TYPE_CHECKING:
     import torch
@@ -112,6 +113,17 @@ def download(repository: str, revision: str | None, *, offline: bool) -> Path:
         )
 
 
+def is_here(entry: zoo.Entry) -> bool:
+    """Whether a model can be loaded without a download."""
+    if not isinstance(entry.weights, zoo.Remote):
+        return True
+    try:
+        folder = download(entry.weights.repository, entry.weights.revision, offline=True)
+    except ModelError:
+        return False
+    return all(any((folder / part).glob("*.safetensors")) for part in CLASSES)
+
+
 def download_file(repository: str, file: str, sha256: str, *, offline: bool) -> Path:
     """One file of a repository, refused when it is not the very file that was asked for."""
     from huggingface_hub import hf_hub_download
@@ -158,8 +170,7 @@ def hub_sentences(repository: str, revision: str | None, offline: bool) -> Gener
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
         why = "downloads are off" if offline else "the hub could not be reached"
         raise ModelError(
-            f"{repository} is not on this machine and {why}: connect once without --offline (for a take, name its --model), "
-            "or give a folder in diffusers layout"
+            f"{repository} is not on this machine and {why}: connect once without --offline, or give a folder in diffusers layout"
         ) from error
 
 

@@ -156,6 +156,5 @@ def _sizes(path: Path) -> dict[str, int]:
 def announce(name: str, licence: Licence) -> None:
     """Says once a process what non-free weights may be used for."""
     if not licence.free:
-        sys.stderr.write(
-            f"The weights of {name!r} are licensed {licence.name}: {licence.notice}.\n"
-        )
+        known = "of unknown licence" if licence is UNKNOWN else f"licensed {licence.name}"
+        sys.stderr.write(f"The weights of {name!r} are {known}: {licence.notice}.\n")

@@ -10,7 +10,7 @@ from sidestream.cues import Fade
 from sidestream.errors import ConfigError
 from sidestream.live.studio import Seat
 from sidestream.server.forms import Change, Shown
-from sidestream.server.refusal import Refusal
+from sidestream.server.refusal import Refusal, impossible
 from sidestream.types import Controls
 
 Tell = Callable[[dict[str, object]], object]
@@ -85,4 +85,4 @@ class Desk:
             self._seat.change(replace(self._wanted, prompt=fade.at(now)) if fade else self._wanted)
         except ConfigError as error:
             self._wanted, self._fade = self._seat.controls, None
-            raise Refusal(422, "controls", f"This cannot be done: {error}.") from error
+            raise impossible(error) from error

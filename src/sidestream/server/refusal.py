@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sidestream.errors import ConfigError
+
 
 class Refusal(Exception):
     """Sent as JSON. The sentence never repeats what was sent."""
@@ -21,3 +23,8 @@ class Refusal(Exception):
         self.status = status
         self.body: dict[str, object] = {"error": error, "message": message, **(more or {})}
         self.headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+
+
+def impossible(error: ConfigError) -> Refusal:
+    """What the seat cannot do."""
+    return Refusal(422, "controls", f"This cannot be done: {error}.")

@@ -6,12 +6,14 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
+from sidestream.console import EXIT_CODES, signalled
 from sidestream.errors import ConfigError
 from sidestream.live.studio import Studio
 from sidestream.server import decoders, losses, peer, security, tls
@@ -35,7 +37,10 @@ def serve(
     limits: ServerLimits = SERVER_LIMITS,
     say: Callable[[str], object] = lambda words: None,
 ) -> Mapping[str, int]:
-    """Serves until SIGINT or SIGTERM. What can be refused is refused before the studio is opened. Returns counts."""
+    """Serves until a signal. What can be refused is refused before the studio is opened. Returns counts.
+
+    After a second signal, which waits for nobody, it leaves by SystemExit.
+    """
     made = config.token == security.RANDOM
     config = security.settled(config)
     certificate = tls.certificate(config) if config.tls else None
@@ -45,18 +50,43 @@ def serve(
     peer.raise_bitrates()
     decoders.bound(limits.received_pixels)
     losses.mend()
-    opened = studio()
-    try:
+    with closing(listening), told_to_stop() as told, _closed_at_once(studio()) as opened:
         sessions = Sessions(opened, config, base, limits=limits)
         app = Guard(build(sessions, config, model, turn_password), Policy(config, limits))
         for line in greeting(config, listening.getsockname()[1], tell_token=made):
             say(line)
-        asyncio.run(_run(app, sessions, listening, certificate))
-        return sessions.counts
+        asyncio.run(_run(app, sessions, listening, certificate, told))
+    return sessions.counts
+
+
+@dataclass
+class Told:
+    """The signals that came, from before there is a loop until all is closed, and who else hears of them."""
+
+    signals: list[signal.Signals] = field(default_factory=list[signal.Signals])
+    tell: Callable[[], object] = lambda: None
+
+    def note(self, number: signal.Signals) -> None:
+        self.signals.append(number)
+        self.tell()
+
+
+@contextmanager
+def told_to_stop() -> Generator[Told]:
+    told = Told()
+    with signalled(told.note):
+        yield told
+    if len(told.signals) > 1:
+        raise SystemExit(EXIT_CODES[told.signals[1]])
+
+
+@contextmanager
+def _closed_at_once(studio: Studio) -> Generator[Studio]:
+    try:
+        yield studio
     finally:
-        listening.close()
-        opened.drain(0.0)
-        opened.close()
+        studio.drain(0.0)
+        studio.close()
 
 
 def listen(config: ServerConfig) -> socket.socket:
@@ -102,13 +132,21 @@ def _hosts(host: str) -> list[str]:
 
 
 async def _run(
-    app: Any, sessions: Sessions, listening: socket.socket, certificate: tuple[Any, Any] | None
+    app: Any,
+    sessions: Sessions,
+    listening: socket.socket,
+    certificate: tuple[Any, Any] | None,
+    told: Told,
 ) -> None:
     server = _Server(settings(app, sessions.limits, certificate), sessions)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve(sockets=[listening])
+    told.tell = lambda: loop.call_soon_threadsafe(server.stop)
+    try:
+        for _ in told.signals:
+            server.stop()
+        await server.serve(sockets=[listening])
+    finally:
+        told.tell = lambda: None
 
 
 def settings(app: Any, limits: ServerLimits, certificate: tuple[Any, Any] | None) -> uvicorn.Config:
@@ -146,7 +184,7 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         if self._stopping is not None:
-            self.should_exit = self.force_exit = True
+            self._sessions.hurried = True
         else:
             self._stopping = asyncio.create_task(self._stop())
 

@@ -153,6 +153,8 @@ class Session:
             name, reason = "stopped", "No picture comes from your side."
         elif shown is not None and shown.origin != "restyled":
             name, reason = shown.origin, shown.notice or reason
+        elif shown is not None:
+            reason = shown.notice or reason
         figures = {
             **self._seat.stats(),
             "server_p50": self._ours.at(0.5),

@@ -9,11 +9,11 @@ import traceback
 from collections.abc import Callable
 
 from sidestream.config_live import SERVER_LIMITS, ServerConfig, ServerLimits
-from sidestream.errors import FullError
+from sidestream.errors import ConfigError, FullError
 from sidestream.live.studio import Health, Seat, State, Studio
 from sidestream.server.forms import Change
 from sidestream.server.line import Line
-from sidestream.server.refusal import Refusal
+from sidestream.server.refusal import Refusal, impossible
 from sidestream.server.security import is_loopback
 from sidestream.server.session import Session
 from sidestream.types import Controls
@@ -40,6 +40,8 @@ class Sessions:
         self.clock = clock
         self.line = Line(limits)
         self.draining = False
+        self.hurried = False
+        """Nobody is waited for any more."""
         self.counts: dict[str, int] = {"opened": 0, "closed": 0, "refused": 0, "failed": 0}
         self.seats = config.seats
         self._interpolate = config.interpolate
@@ -135,7 +137,7 @@ class Sessions:
         for session in self._open.values():
             session.tell({"type": "draining", "reason": "The server is being restarted."})
         end = time.monotonic() + self.limits.drain_seconds
-        while self._open and time.monotonic() < end:
+        while self._open and not self.hurried and time.monotonic() < end:
             await asyncio.sleep(TICK)
             await self.tick()
         leaving = [self.close(one, "The server was stopped.") for one in list(self._open.values())]
@@ -159,6 +161,8 @@ class Sessions:
             # The studio has fewer seats than we were told, or frees one later: nobody's turn yet.
             self.line.enter(ticket, 0, self.clock())
             raise
+        except ConfigError as error:
+            raise impossible(error) from error
 
     async def _drop(self, session: Session) -> None:
         try:

@@ -44,7 +44,7 @@ def clean(prompt: str) -> str:
     kept = "".join(c for c in words if not _is_hidden(c))
     text = unicodedata.normalize("NFC", kept)
     if len(text) > LIMITS.prompt_characters:
-        raise _too_long(f"{len(text)} characters")
+        raise _too_long(len(text), LIMITS.prompt_characters, "characters")
     # A space, not nothing, and again until none is left: pieces around a removed mark must not form a new one.
     while _MARKUP.search(text):
         text = _MARKUP.sub(" ", text)
@@ -102,9 +102,14 @@ class Template:
         # What users typed is read with special tokens split, so that it stays text.
         return cls(
             prefix_ids=ids[:at],
-            decorated=lambda prompt: tokens(f"{DECORATION} {prompt}".rstrip(), plain=True),
+            decorated=lambda prompt: tokens(_decorated(prompt), plain=True),
             tail_ids=ids[at + 3 :],
         )
+
+    @classmethod
+    def counting(cls, plain: Callable[[str], Sequence[int]]) -> Template:
+        """To count with: nothing is known of what stands around a prompt. `plain` gives the ids of a text."""
+        return cls((), lambda prompt: plain(_decorated(prompt)), ())
 
     @classmethod
     def stand_in(cls) -> Template:
@@ -141,8 +146,12 @@ class Template:
         decorated = self._decorated(text)
         count = len(decorated) - self._decoration_length
         if count > LIMITS.prompt_tokens:
-            raise _too_long(f"{len(text)} characters and {count} tokens")
+            raise _too_long(count, LIMITS.prompt_tokens, "tokens")
         return (*decorated, *self._tail_ids)
+
+
+def _decorated(prompt: str) -> str:
+    return f"{DECORATION} {prompt}".rstrip()
 
 
 def _made_up_ids(prompt: str) -> list[int]:
@@ -154,8 +163,7 @@ def _made_up_ids(prompt: str) -> list[int]:
     return ids
 
 
-def _too_long(given: str) -> PromptError:
+def _too_long(given: int, most: int, what: str) -> PromptError:
     return PromptError(
-        f"the prompt has {given}, more than the {LIMITS.prompt_characters} characters or"
-        f" {LIMITS.prompt_tokens} tokens that are read: shorten it"
+        f"the prompt has {given} {what}, more than the {most} that are read: shorten it"
     )

@@ -16,6 +16,9 @@ let link = null;
 let condition = null;
 let linkState = "idle";
 let awaited = null;
+let asked = null; // The prompt that the server has not answered yet.
+let accepted = null; // The prompt that it took last: what comes back when one is refused or a connection is lost.
+let telling = null;
 let wakeLock = null;
 
 // What is shown -------------------------------------------------------------------------------------------------
@@ -26,11 +29,24 @@ function setPhase(phase) {
 
 function showControls(controls) {
   const active = document.activeElement;
-  const prompt = typeof controls.prompt === "string" ? controls.prompt : controls.prompt.map((one) => one.text).join(" + ");
-  if (active !== $("prompt") && prompt) $("prompt").value = prompt;
+  if (active !== $("prompt") && controls.prompt) $("prompt").value = inOne(controls.prompt);
   for (const name of [...SLIDERS, "seed"]) if (active !== $(name)) $(name).value = controls[name];
   sliders();
-  showPressed(prompt);
+  showPressed(inOne(controls.prompt));
+}
+
+function inOne(prompt) {
+  return typeof prompt === "string" ? prompt : prompt.map((one) => one.text).join(" + ");
+}
+
+/** Over the picture for a moment, whatever else there would be to say. */
+function tell(words) {
+  clearTimeout(telling);
+  notice(words);
+  telling = setTimeout(() => {
+    telling = null;
+    notice("");
+  }, 6000);
 }
 
 const IN_WORDS = {
@@ -75,8 +91,9 @@ async function connect() {
 }
 
 function wanted() {
+  if (accepted === null) asked = $("prompt").value.trim() || PRESETS[1][2];
   return {
-    prompt: $("prompt").value.trim() || PRESETS[1][2],
+    prompt: asked ?? accepted,
     strength: Number($("strength").value),
     stability: Number($("stability").value),
     steps: Number($("steps").value),
@@ -86,6 +103,8 @@ function wanted() {
 
 function onState({ name, place, message }) {
   linkState = name;
+  clearTimeout(telling);
+  telling = null;
   const told = {
     connecting: ["busy", "Connecting", ""],
     reconnecting: ["busy", "Reconnecting", "The connection was lost. Trying again."],
@@ -112,21 +131,36 @@ function onState({ name, place, message }) {
 function onMessage(message) {
   if (message.type === "controls") {
     if (awaited !== null) awaited = Math.max(awaited, message.controls.revision);
+    accept(message.controls.prompt);
     showControls(message.controls);
   } else if (message.type === "shown" && awaited !== null && message.revision >= awaited) {
     awaited = null;
     document.querySelector(".field").classList.remove("pending");
-  } else if (message.type === "refused") {
-    document.querySelector(".field").classList.remove("pending");
-    notice(message.message);
-    setTimeout(() => notice(""), 6000);
-  } else if (message.type === "draining") notice(`${message.reason} The picture comes back by itself.`);
+  } else if (message.type === "refused") refused(message.message);
+  else if (message.type === "draining") notice(`${message.reason} The picture comes back by itself.`);
   else if (message.type === "condition") {
     if (condition?.state !== message.state) view.latencies.length = 0; // Waiting for a model says nothing of its speed.
     condition = message;
     const quiet = ["ok", "degraded"].includes(message.state);
-    if (linkState === "live") notice(quiet ? "" : message.reason);
+    if (linkState === "live" && telling === null) notice(quiet ? "" : message.reason);
   }
+}
+
+function accept(prompt) {
+  accepted = prompt;
+  if (asked === null || inOne(prompt) !== asked.normalize("NFC").split(/\s+/).join(" ")) return;
+  remember(asked, ask);
+  asked = null;
+}
+
+/** What was asked for does not hold; what held before still does, and is shown again. */
+function refused(why) {
+  document.querySelector(".field").classList.remove("pending");
+  asked = awaited = null;
+  tell(why);
+  if (accepted === null) return;
+  $("prompt").value = inOne(accepted);
+  showPressed(inOne(accepted));
 }
 
 function login() {
@@ -176,6 +210,7 @@ function stop() {
   link?.stop();
   link = null;
   linkState = "idle";
+  asked = accepted = null;
   source.stop();
   view.restyled = false;
   condition = null;
@@ -197,14 +232,14 @@ function change(values) {
     awaited = 0;
     document.querySelector(".field").classList.toggle("pending", linkState === "live");
   }
-  link?.change(values).catch((error) => notice(error.message));
+  link?.change(values).catch((error) => (error.status === 422 ? refused(error.message) : notice(error.message)));
 }
 
 function ask(prompt) {
-  $("prompt").value = prompt;
-  remember(prompt, ask);
+  $("prompt").value = asked = prompt;
   showPressed(prompt);
-  change({ prompt, fade: Number($("fade").value) });
+  if (linkState === "refused") connect();
+  else change({ prompt, fade: Number($("fade").value) });
 }
 
 // Wiring --------------------------------------------------------------------------------------------------------
@@ -240,6 +275,7 @@ $("ask").onsubmit = (event) => {
   event.preventDefault();
   const prompt = $("prompt").value.trim();
   if (prompt) ask(prompt);
+  else tell("The prompt is empty: say how the picture should look.");
 };
 $("prompt").onkeydown = (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -298,7 +334,7 @@ function startRecording() {
   }, 250);
   const shown = (on) => {
     $("record").setAttribute("aria-pressed", String(on));
-    $("record").querySelector("span").textContent = on ? "Stop recording" : "Record";
+    $("record").querySelector("span").textContent = on ? "Recording" : "Record";
     $("recordingMark").hidden = !on;
   };
   shown(true);
@@ -312,7 +348,13 @@ $("stop").onclick = stop;
 $("share").onclick = async () => {
   if (!link?.session) return;
   const token = api.token ? `&token=${encodeURIComponent(api.token)}` : "";
-  await navigator.clipboard?.writeText(`${location.origin}/#session=${link.session}${token}`);
+  const address = `${location.origin}/#session=${link.session}${token}`;
+  try {
+    await navigator.clipboard.writeText(address);
+  } catch { // There is none but on pages by HTTPS or of this machine, and it may be refused.
+    window.prompt("The link for a second screen:", address);
+    return;
+  }
   $("share").textContent = "Copied";
   setTimeout(() => ($("share").textContent = "Copy a link for a second screen"), 2000);
 };

@@ -1,4 +1,4 @@
-// The styles that are one press away, and the prompts of one's own that were asked for lately.
+// The styles that are one press away, and the prompts of one's own that the server took lately.
 
 export const PRESETS = [
   ["Oil painting", "oil", "turn this into an oil painting"],
