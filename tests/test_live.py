@@ -129,6 +129,14 @@ def make_av(tmp_path: Path):
     return make
 
 
+def test_a_file_waits_for_the_model(live, make_av):
+    studio = InvertingStudio(State("starting", "The model is being loaded."))
+    later(1.5, lambda: setattr(studio, "state", State("ok")))
+    code, _, report = live(make_av(2.0), "none", *INK, studio=studio)
+    assert code == 0 and report["frames_before"] == 1
+    assert report["frames_in"] + report["frames_missed"] == 49
+
+
 def test_sound_is_as_late_as_the_picture(live, tmp_path: Path):
     """White flashes with a tone, twelve frames of twenty-five; the model takes 0.3 s and turns them black."""
     flashes = [n % 25 < 12 for n in range(100)]

@@ -27,12 +27,17 @@ class Intake:
         open_capture: Callable[[], Capture],
         *,
         at_end: AtEnd,
+        waits: bool = False,
         limits: ShowLimits = SHOW_LIMITS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`waits`: the source stands still behind its first frame until `go_on`, as a file can."""
         self._open, self._limits, self._clock = open_capture, limits, clock
         self._attempts = Attempts(name, self._read, at_end=at_end, limits=limits, clock=clock)
         self._goes_away = at_end == "pause"
+        self._wanted = threading.Event()
+        if not waits:
+            self._wanted.set()
         self._came = threading.Condition()
         self._frame: Frame | None = None
         self._sounds: deque[Sound] = deque(maxlen=limits.sounds)
@@ -77,6 +82,13 @@ class Intake:
             f"{self._attempts.name} gives no picture ({known or 'nothing came in time'}): is anything sent there?"
         )
 
+    def go_on(self) -> int:
+        """From now on frames count. Returns how many were missed before."""
+        with self._came:
+            missed, self.missed = self.missed, 0
+        self._wanted.set()
+        return missed
+
     def take(self, seconds: float) -> Frame | None:
         """The newest frame, once; waits for one, but not for longer than that."""
         if self._frame is None:
@@ -94,6 +106,7 @@ class Intake:
         return found
 
     def close(self) -> None:
+        self._wanted.set()
         self._attempts.leave(LOOK)
 
     def _look(self, seconds: float) -> None:
@@ -111,6 +124,8 @@ class Intake:
                 if isinstance(moment, Frame):
                     attempt.beat()
                 self._put(moment)
+                if isinstance(moment, Frame):
+                    self._wanted.wait()
 
     def _put(self, moment: Frame | Sound) -> None:
         with self._came:

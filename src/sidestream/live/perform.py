@@ -76,6 +76,7 @@ def perform(
             str(programme.source),
             lambda: opener(programme.source),
             at_end=programme.at_end,
+            waits=programme.source.kind == "file",
             limits=limits,
         )
         stack.callback(intake.close)

@@ -134,7 +134,7 @@ def show_on(stage: Stage, programme: Programme, limits: ShowLimits) -> Show:
 
 
 def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> int:
-    """Until the model is there. What comes before that nobody wants but to count it; the source is kept going."""
+    """Until the model is there. What comes before that nobody wants but to count it; a source that goes on is kept going."""
     before = 0
     while studio.state.health == "starting" and not stop():
         before += intake.take(WAIT) is not None
@@ -143,8 +143,7 @@ def _wait(studio: Studio, intake: Intake, stop: Callable[[], bool]) -> int:
         raise EngineError(
             f"the model does not run ({studio.state.cause or studio.state.reason}): try `sidestream doctor`"
         )
-    before, intake.missed = before + intake.missed, 0
-    return before
+    return before + intake.go_on()
 
 
 def _listen(stack: ExitStack, live: ShowConfig, desk: Desk, status: StatusLine) -> OscPort | None:
