@@ -421,6 +421,20 @@ async def test_sound_is_as_late_as_the_picture(house: House):
     assert figures["sound_delay"] - 0.15 < heard[0] < figures["sound_delay"] + 0.5
 
 
+async def test_how_late_pictures_are_is_not_told_by_those_from_before_the_model(house: House):
+    caller = house.caller()
+    await caller.call(Camera())
+    (seat,) = house.studio.seats
+    seat.origin = "source"
+    showing = asyncio.create_task(watch(caller))
+    await asyncio.sleep(2)
+    seat.origin, house.studio.seconds = "restyled", 0.4
+    await asyncio.sleep(1.5)
+    figures = (await house.http.get(f"/sessions/{caller.session}")).json()["figures"]
+    showing.cancel()
+    assert figures["server_p50"] > 0.35
+
+
 async def watch(caller: Caller) -> None:
     while True:
         await caller.picture()

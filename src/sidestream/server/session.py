@@ -57,7 +57,7 @@ class Session:
         self._times = Times(clock())
         self._values: OrderedDict[float, int] = OrderedDict()
         self._picture: Picture | None = None
-        self._ours = Ages()
+        self._ours, self._untouched = Ages(), True
         self._lag = Lag()
         self._listeners: list[Delayed] = []
         self._shown_revision = -1
@@ -210,6 +210,9 @@ class Session:
         if picture.between:
             self._between += 1
             return
+        untouched = picture.shown.origin == "source"
+        if untouched != self._untouched:  # what is restyled is late in another way
+            self._ours, self._untouched = Ages(), untouched
         self._ours.add(now - picture.shown.stamp)
         if picture.shown.revision != self._shown_revision:
             self._shown_revision = picture.shown.revision
