@@ -170,7 +170,7 @@ class ModelConfig:
     compile: bool = False
     """Compile the model, so that it runs faster: takes seconds for every new size, or minutes on a CPU without OpenVINO (pip install openvino)."""
     int8: bool = False
-    """Multiply in 8-bit integers in the denoiser, with compile, on a CPU that has instructions for it: faster. Pictures differ a little, with nano by a PSNR of about 43 dB."""
+    """Multiply in 8-bit integers in the denoiser, with compile, on a CPU that has instructions for it: faster. Pictures differ a little, with nano by a PSNR of about 41 dB."""
     fp8: bool = False
     """Multiply in 8-bit floats in the encoder and the denoiser: for speed and memory on GPUs of the Hopper generation. Pictures differ a little, with nano by a PSNR of about 42 dB; a CPU only emulates it, slowly."""
     capture: bool = True
